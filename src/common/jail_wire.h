@@ -1,0 +1,127 @@
+/*
+ * jail_wire.h - what bioxend asks of the jailer, and what it hears back.
+ *
+ * One fixed-size message each way over a private SEQPACKET socketpair; descriptors travel beside it
+ * (SCM_RIGHTS). The jailer checks every field again: a request is a stranger's word, because bioxend
+ * parses strangers' bytes. All integers are host order: both ends are the same build on one machine.
+ */
+#ifndef BX_COMMON_JAIL_WIRE_H
+#define BX_COMMON_JAIL_WIRE_H
+
+#include <stdint.h>
+
+#include "limits.h"
+
+#define JW_MAGIC 0x314a5842u /* "BXJ1" */
+
+enum jw_type {
+    /* bioxend -> jailer */
+    JW_SPAWN = 1,  /* descriptors: stdout, stderr, lifeline, then one O_PATH descriptor for each mount */
+    JW_KILL = 2,   /* end the VM by SIGKILL; its JW_DEATH follows. Unknown VMs are ignored (it died already) */
+    JW_SHUTDOWN = 3, /* kill all, remove all, then end; the socket's EOF says that it is done */
+    /* jailer -> bioxend */
+    JW_SPAWNED = 64,
+    JW_FAILED = 65, /* the spawn did not happen and left nothing */
+    JW_DEATH = 66,  /* the VM is dead, reaped, and its cgroup is removed */
+};
+
+enum jw_profile { JW_RESTRICTED = 0, JW_FULL = 1 };
+
+/* Limits that the user asked for by name: what cannot be enforced is then refused, not degraded. */
+enum jw_limit_bit {
+    JW_LIMIT_MEMORY = 1 << 0,
+    JW_LIMIT_CPUS = 1 << 1,
+    JW_LIMIT_PIDS = 1 << 2,
+    JW_LIMIT_CPU_TIME = 1 << 3,
+};
+
+/* What enforces a limit. The values index the printable names in death.c. */
+enum jw_enforcer {
+    JW_BY_NOTHING = 0,
+    JW_BY_CGROUP_V2 = 1,
+    JW_BY_CGROUP_V1 = 2,
+    JW_BY_RLIMIT = 3,        /* memory: RLIMIT_DATA and RLIMIT_AS */
+    JW_BY_SECCOMP = 4,       /* pids: no call that makes a process or thread is allowed */
+    JW_BY_SINGLE_THREAD = 5, /* cpus >= 1: a VM has one thread and so uses one processor at most */
+    JW_BY_CPU_TIMER = 6,     /* cpu_time: a timer on the VM's CPU clock, with RLIMIT_CPU behind it */
+};
+
+struct jw_mount {
+    char target[BX_MOUNT_TARGET_MAX]; /* absolute, normal form (no "//", ".", ".."), NUL-terminated */
+    uint8_t writable;                 /* 0 or 1 */
+    uint8_t pad[7];
+};
+
+struct jw_spawn {
+    uint64_t memory_bytes;  /* BX_MEMORY_MIN and up */
+    uint64_t cpu_time_ms;   /* 0 is none */
+    uint64_t tmp_bytes;     /* profile full: size of /tmp */
+    uint32_t tmp_inodes;
+    uint32_t pids;          /* 1 and up */
+    uint32_t cpus_milli;    /* 10 and up */
+    uint32_t required;      /* set of jw_limit_bit */
+    uint8_t profile;        /* enum jw_profile */
+    uint8_t mount_count;    /* 0..BX_MOUNTS_MAX, profile full only */
+    uint8_t pad[6];
+    char hostname[BX_NAME_MAX + 1];
+    struct jw_mount mounts[BX_MOUNTS_MAX];
+};
+
+struct jw_request {
+    uint32_t magic;
+    uint32_t type; /* enum jw_type */
+    uint32_t vm;   /* bioxend's number for the VM, unique while it lives, never 0 */
+    uint32_t pad;
+    struct jw_spawn spawn; /* JW_SPAWN only, zero otherwise */
+};
+
+struct jw_spawned {
+    int32_t pid;              /* in the jailer's pid namespace: for people and tests to look at */
+    uint8_t memory_enforcer;  /* enum jw_enforcer, each */
+    uint8_t cpus_enforcer;
+    uint8_t pids_enforcer;
+    uint8_t cpu_time_enforcer; /* JW_BY_NOTHING when none was asked */
+};
+
+struct jw_failed {
+    int32_t code;    /* a positive errno */
+    char text[256];  /* one line: what failed, and what to do */
+};
+
+struct jw_death {
+    int32_t si_code;        /* CLD_EXITED, CLD_KILLED or CLD_DUMPED */
+    int32_t si_status;      /* exit status or signal */
+    uint64_t cpu_us;        /* user and system time, microseconds */
+    uint64_t memory_peak;   /* bytes: the cgroup's figure where it has one, else the largest resident set */
+    uint32_t oom_kills;     /* by the VM's cgroup */
+    uint32_t cpu_time_hit;  /* 1: the jailer killed it because its CPU time was used up */
+};
+
+struct jw_reply {
+    uint32_t magic;
+    uint32_t type; /* enum jw_type */
+    uint32_t vm;
+    uint32_t pad;
+    union {
+        struct jw_spawned spawned;
+        struct jw_failed failed;
+        struct jw_death death;
+    } u;
+};
+
+_Static_assert(sizeof(struct jw_mount) == 136, "wire layout");
+_Static_assert(sizeof(struct jw_spawn) == 48 + 64 + 16 * 136, "wire layout: no hidden padding");
+_Static_assert(sizeof(struct jw_request) == 16 + sizeof(struct jw_spawn), "wire layout");
+_Static_assert(sizeof(struct jw_reply) == 16 + 264, "wire layout");
+
+/*
+ * Checks one request as it came off the socket: size, magic, type, every range, every string terminated,
+ * no stray bytes where none belong. `fds` is how many descriptors came with it.
+ * Returns NULL when it is sound, else a constant text that says what is wrong.
+ */
+const char *jw_request_check(const void *bytes, uint64_t length, unsigned fds);
+
+/* The same for a reply. */
+const char *jw_reply_check(const void *bytes, uint64_t length);
+
+#endif

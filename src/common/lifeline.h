@@ -1,0 +1,59 @@
+/*
+ * lifeline.h - the private SEQPACKET socket between bioxend and one VM (descriptor 3 inside the VM).
+ *
+ * bioxend hands the program down; the VM tells how it ended and asks for modules. Whatever a VM says is a
+ * liar's word: sizes are checked before anything is read, and nothing that it says changes what the
+ * kernel enforces. Its end of file tells a VM that bioxend is gone: it exits.
+ */
+#ifndef BX_COMMON_LIFELINE_H
+#define BX_COMMON_LIFELINE_H
+
+#include <stdint.h>
+
+#include "limits.h"
+
+#define LW_MAGIC 0x314c5842u /* "BXL1" */
+#define LW_FD 3
+
+enum lw_type {
+    /* bioxend -> VM */
+    LW_SPEC = 1,         /* one descriptor: the program (program.h). a = Lua heap ceiling in bytes */
+    LW_MODULE = 2,       /* answer to LW_NEED: one descriptor with the text. text1 = the chunk's name */
+    LW_NO_MODULE = 3,    /* answer to LW_NEED: text1 = why not, for the error message of require */
+    /* VM -> bioxend */
+    LW_READY = 64,       /* locked: the syscall filter is on, nothing of the script was read yet */
+    LW_NEED = 65,        /* text1 = module name, as given to require */
+    LW_DONE = 66,        /* the script ended: a = enum lw_outcome, b = exit status, text1 = message, text2 = traceback */
+    LW_FATAL = 67,       /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
+};
+
+enum lw_outcome { LW_OK = 0, LW_ERROR = 1, LW_SYNTAX = 2, LW_EXIT = 3, LW_MEMORY = 4 };
+
+struct lw_header {
+    uint32_t magic;
+    uint32_t type;    /* enum lw_type */
+    uint64_t a;
+    int64_t b;
+    uint32_t length1; /* bytes of text1, at most BX_MESSAGE_MAX; not NUL-terminated, any bytes */
+    uint32_t length2; /* bytes of text2, likewise; text2 follows text1 */
+};
+
+_Static_assert(sizeof(struct lw_header) == 32, "wire layout");
+
+#define LW_FRAME_MAX (sizeof(struct lw_header) + 2 * BX_MESSAGE_MAX)
+
+struct lw_frame {
+    uint32_t type;
+    uint64_t a;
+    int64_t b;
+    const char *text1, *text2; /* into the caller's buffer */
+    uint32_t length1, length2;
+};
+
+/* Writes a frame into `out` (LW_FRAME_MAX bytes); texts longer than BX_MESSAGE_MAX are cut. Returns its size. */
+uint32_t lw_encode(const struct lw_frame *frame, void *out);
+
+/* Reads one whole message. Returns 0, or -EBADMSG when its size, magic or lengths do not agree. */
+int lw_decode(const void *bytes, uint64_t length, struct lw_frame *out);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * limits.h - every limit that two processes must agree on, and why it is that number.
+ */
+#ifndef BX_COMMON_LIMITS_H
+#define BX_COMMON_LIMITS_H
+
+/* A SEQPACKET message caps at about 208 KiB with the kernel's default wmem_default; stay well under it. */
+#define BX_FRAME_MAX (128u * 1024u)
+
+/* Host directories that one VM may have mounted, its script's directory included. Bounds the descriptors
+ * in one message (SCM_MAX_FD is 253) and the size of a spawn request. */
+#define BX_MOUNTS_MAX 16
+
+/* A mount's target inside the VM, with the NUL. */
+#define BX_MOUNT_TARGET_MAX 128
+
+/* A VM's name: letters, digits, '_', '-', '.'; also its host name in the uts namespace (64 at most). */
+#define BX_NAME_MAX 63
+
+/* The largest script that is read: far above any program that was written by hand, far below what would
+ * hurt a host. */
+#define BX_SCRIPT_MAX (64u * 1024u * 1024u)
+
+/* Names, arguments and environment of a program, encoded. ARG_MAX on Linux is 2 MiB by default. */
+#define BX_PROGRAM_HEAD_MAX (4u * 1024u * 1024u)
+
+/* What is kept of an error message and of a traceback: a script chooses how long they are. */
+#define BX_MESSAGE_MAX (16u * 1024u)
+
+/* Defaults of a VM (fixed by the users' contract). */
+#define BX_DEFAULT_MEMORY (64ull * 1024 * 1024)        /* bytes */
+#define BX_DEFAULT_CPUS_MILLI 1000u                    /* thousandths of one processor */
+#define BX_DEFAULT_PIDS 16u
+#define BX_DEFAULT_OUTPUT (10ull * 1024 * 1024)        /* bytes of stdout and stderr together */
+#define BX_DEFAULT_TMP_BYTES (16ull * 1024 * 1024)     /* scratch /tmp of profile full */
+#define BX_DEFAULT_TMP_INODES 4096u
+
+/* The smallest memory limit that a VM starts in: the process, its page tables and an open Lua state. */
+#define BX_MEMORY_MIN (2ull * 1024 * 1024)
+
+#endif
