@@ -1,0 +1,188 @@
+# bioxen: how it is built, tested and installed.       make | demo | check | asan | lint | fuzz | bench | install
+#
+# Everything is found by wildcard; to add a file is to write it:
+#   src/<folder>/x.c, sandbox/x.c     goes into that folder's archive; main.c is the program's own
+#   lua/x.lua                         is embedded into the VM (build/gen/lua_embed.h)
+#   tests/unit/test_x.c               one cmocka program, linked with every archive; TEST_LDFLAGS_test_x adds to its link line
+#   tests/sandbox/test_x.c            the same
+#   tests/{e2e,sandbox,...}/test_x.py pytest; they find the programs in $BIOXEN_BUILD, those with the probe in $BIOXEN_BUILD/test
+#   tests/lua/x_test.lua              run by lua5.4
+#   tests/fuzz/fuzz_x.c               one libFuzzer program; seeds in tests/fuzz/corpus/fuzz_x/
+# Includes: "common/x.h", "client/bioxen.h" and so on from src/, "sandbox/x.h" from here, "filters.h", "lua_embed.h" from build/gen.
+# A private build directory beside somebody else's: make B=/tmp/mine
+
+B       ?= build
+GEN     ?= $(B)/gen
+PREFIX  ?= /usr/local
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PYTHON  ?= /usr/bin/python3
+JOBS    ?= $(shell nproc)
+FUZZ_SECONDS ?= 20
+SANITIZE ?=
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- flags --------------------------------------------------------------------------------------------------------
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion
+LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
+LUA_LIBS   := $(or $(shell pkg-config --libs lua5.4 2>/dev/null),-llua5.4)
+CPPFLAGS += -D_GNU_SOURCE -I. -Isrc -I$(GEN) $(LUA_CFLAGS)
+C11     := -std=gnu11 $(WARN) $(WERROR)
+CF      := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+HARDEN  := -O2 -g -fPIE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection $(CF) \
+           -fno-strict-aliasing -fvisibility=hidden -ffunction-sections -fdata-sections
+LINK    := -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
+STATIC  := -static-pie
+
+# The VM's own flags: a sanitizer's run-time library cannot live behind the VM's syscall filter, so there
+# undefined behaviour traps instead. Its sources run under ASan in the unit tests.
+VM_CFLAGS := $(C11) $(HARDEN)
+CFLAGS    := $(C11) $(HARDEN)
+LDFLAGS   := $(LINK) $(STATIC)
+ifeq ($(SANITIZE),asan)
+SAN       := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS    := $(C11) -O1 -g $(SAN) -fPIE
+LDFLAGS   := -pie $(SAN)
+VM_CFLAGS += -fsanitize=undefined -fsanitize-undefined-trap-on-error
+ASAN_OPTIONS_OBJ := $(B)/obj/tests/asan_options.o
+else ifeq ($(SANITIZE),fuzz)
+SAN       := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS    := $(C11) -O1 -g $(SAN) -fsanitize=fuzzer-no-link
+LDFLAGS   := $(SAN) -fsanitize=fuzzer
+endif
+
+# ---- what is in each program: the security argument (scripts/check-layers looks at the result) ----------------------
+PROGRAMS  := $(foreach p,cli:bioxen daemon:bioxend jailer:bioxen-jailer vm:bioxen-vm,\
+                 $(if $(wildcard src/$(firstword $(subst :, ,$p))/main.c),$(lastword $(subst :, ,$p))))
+MODULES   := common daemon jailer vm client cli
+objects    = $(patsubst %.c,$(1)/%.o,$(filter-out %/main.c sandbox/gen_filters.c,$(wildcard $(2)/*.c)))
+main       = $(patsubst %.c,$(1)/%.o,$(wildcard src/$(2)/main.c))
+O         := $(B)/obj
+V         := $(B)/obj-vm
+P         := $(B)/obj-probe
+L         := $(B)/lib
+
+BIOXEN_LINK  := $(call main,$O,cli) $L/cli.a $L/libbioxen.a
+BIOXEN_LIBS  := -ljansson -lmsgpackc
+BIOXEND_LINK := $(call main,$O,daemon) $L/daemon.a $L/common.a $L/lock.a
+BIOXEND_LIBS := -lmsgpackc -lcap
+JAILER_LINK  := $(call main,$O,jailer) $L/jailer.a $L/libsandbox.a $L/common.a
+JAILER_LIBS  := -lcap
+VM_LINK      := $(call main,$V,vm) $(call objects,$V,src/vm) $L/vm-common.a $L/vm-lock.a
+PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,tests/probe) $L/vm-common.a $L/vm-lock.a
+VM_LIBS      := $(LUA_LIBS) -lmsgpackc -lm
+VM_LDFLAGS   := $(LINK) $(STATIC)
+
+.PHONY: all programs help
+all: programs
+programs: $(addprefix $(B)/,$(PROGRAMS))
+
+$(B)/bioxen: $(BIOXEN_LINK)
+	$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEN_LIBS)
+$(B)/bioxend: $(BIOXEND_LINK) $(ASAN_OPTIONS_OBJ)
+	$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEND_LIBS)
+$(B)/bioxen-jailer: $(JAILER_LINK) $(ASAN_OPTIONS_OBJ)
+	$(CC) $(LDFLAGS) -o $@ $^ $(JAILER_LIBS)
+$(B)/bioxen-vm: $(VM_LINK)
+	$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
+
+# The same programs with a native probe in the VM, for the tests that try to break out.
+TEST_PROGRAMS := $(addprefix $(B)/test/,$(PROGRAMS))
+$(B)/test/bioxen-vm: $(PROBE_LINK)
+	@mkdir -p $(@D)
+	$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
+$(filter-out %/bioxen-vm,$(TEST_PROGRAMS)): $(B)/test/%: $(B)/%
+	@mkdir -p $(@D)
+	cp -f $< $@
+
+# ---- archives: a program takes from them only what it uses ------------------------------------------------------
+ARCHIVES := $(MODULES:%=$L/%.a) $L/libsandbox.a
+$L/libsandbox.a: $(call objects,$O,sandbox)
+$L/lock.a:       $(patsubst %.c,$O/%.o,$(wildcard sandbox/lock.c sandbox/drop.c))
+$L/vm-lock.a:    $(patsubst %.c,$V/%.o,$(wildcard sandbox/lock.c))
+$L/vm-common.a:  $(call objects,$V,src/common)
+$L/libbioxen.a:  $(call objects,$O,src/client) $(call objects,$O,src/common)
+$(foreach m,$(MODULES),$(eval $L/$m.a: $(call objects,$O,src/$m)))
+$L/%.a:
+	@mkdir -p $(@D) && rm -f $@
+	ar rcsD $@ $(filter %.o,$^)
+
+# ---- objects ------------------------------------------------------------------------------------------------
+GENERATED := $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(if $(wildcard lua/*.lua),$(GEN)/lua_embed.h)
+DEPEND     = -MMD -MP -MF $(@:.o=.d)
+$O/%.o: %.c Makefile | $(GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPEND) -c -o $@ $<
+$V/%.o: %.c Makefile | $(GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
+$P/%.o: %.c Makefile | $(GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DBX_TEST_PROBE $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
+-include $(shell find $(B)/obj $(B)/obj-vm $(B)/obj-probe -name '*.d' 2>/dev/null)
+
+# libseccomp is used here and nowhere else: the programs carry the finished filters.
+$(GEN)/gen_filters: sandbox/gen_filters.c $(wildcard sandbox/*.h sandbox/*.def) Makefile
+	@mkdir -p $(@D)
+	gcc $(CPPFLAGS) $(C11) -O1 -o $@ $< -lseccomp
+$(GEN)/filters.h: $(GEN)/gen_filters sandbox/profiles.def
+	$(GEN)/gen_filters > $@.tmp && mv $@.tmp $@
+$(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
+	@mkdir -p $(@D)
+	scripts/embed lua > $@.tmp && mv $@.tmp $@
+
+# ---- tests ------------------------------------------------------------------------------------------------
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
+TEST_LIBS  := -lcmocka -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
+TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
+$(B)/tests/%: $O/tests/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(TEST_LINK) $(TEST_LDFLAGS_$(@F)) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(TEST_LIBS)
+
+.PHONY: tests check asan lint fuzz bench demo setup
+setup:
+	@scripts/setup
+tests: programs $(TEST_PROGRAMS) $(UNIT_TESTS)
+# Sub-makes, because the flags of a fresh machine are known only after the set-up.
+check: setup
+	@$(MAKE) -j$(JOBS) tests
+	@BIOXEN_BUILD=$(B) $(PYTHON) tests/run $(TESTS)
+asan: setup
+	@$(MAKE) -j$(JOBS) B=$(B)/asan GEN=$(GEN) SANITIZE=asan tests
+	@BIOXEN_BUILD=$(B)/asan $(PYTHON) tests/run --sanitize $(TESTS)
+demo: setup
+	@$(MAKE) -j$(JOBS) programs
+	@BIOXEN_BUILD=$(B) scripts/demo
+lint: setup
+	@$(MAKE) -j$(JOBS) programs
+	@BIOXEN_BUILD=$(B) CPPFLAGS="$(CPPFLAGS)" C11="$(C11)" JOBS=$(JOBS) scripts/lint
+bench: setup
+	@$(MAKE) -j$(JOBS) programs
+	@BIOXEN_BUILD=$(B) scripts/bench
+
+FUZZERS   := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_LIBS := -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+$(B)/fuzz_%: $O/tests/fuzz/fuzz_%.o $(ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(FUZZ_LIBS)
+fuzz: setup
+	@$(MAKE) -j$(JOBS) CC=clang B=$(B)/fuzz GEN=$(GEN) SANITIZE=fuzz fuzzers
+	@BIOXEN_BUILD=$(B)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) scripts/fuzz
+
+# ---- install ------------------------------------------------------------------------------------------------
+DEST = $(DESTDIR)$(PREFIX)
+.PHONY: install uninstall clean format
+install: programs
+	install -d $(DEST)/bin $(DEST)/libexec/bioxen
+	install -s -m 755 $(B)/bioxen $(DEST)/bin/bioxen
+	install -s -m 755 $(B)/bioxend $(B)/bioxen-jailer $(B)/bioxen-vm $(DEST)/libexec/bioxen
+	$(if $(wildcard docs/man/*.1),install -D -m 644 -t $(DEST)/share/man/man1 $(wildcard docs/man/*.1))
+uninstall:
+	rm -f $(DEST)/bin/bioxen $(addprefix $(DEST)/share/man/man1/,$(notdir $(wildcard docs/man/*.1)))
+	rm -rf $(DEST)/libexec/bioxen
+clean:
+	rm -rf $(B)
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
