@@ -1,0 +1,67 @@
+/*
+ * control.h - the control socket between a client and bioxend: SEQPACKET messages of a fixed head and a body.
+ *
+ * A body is one MessagePack map, but for CTL_OUTPUT's, which is raw bytes. A reply carries its request's id; what bioxend
+ * says by itself has the id 0. Host order: both ends are on one machine.
+ */
+#ifndef BX_COMMON_CONTROL_H
+#define BX_COMMON_CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "limits.h"
+
+#define CTL_MAGIC 0x31435842u /* "BXC1" */
+#define CTL_BODY_MAX (BX_FRAME_MAX - sizeof(struct ctl_head))
+
+/* Bytes of output in one message: small enough to interleave VMs, large enough to cost little. */
+#define CTL_OUTPUT_CHUNK (32u * 1024u)
+
+enum ctl_type {
+    /* client -> bioxend */
+    CTL_CREATE = 1,    /* vm_spec; descriptors: the program, then each mount */
+    CTL_KILL = 2,      /* {vm, signal}: no reply */
+    CTL_MODULE = 3,    /* {vm, text: chunk name}; one descriptor with the text. Answers CTL_NEED */
+    CTL_NO_MODULE = 4, /* {vm, text: why}. Answers CTL_NEED */
+    /* bioxend -> client */
+    CTL_CREATED = 64,  /* {vm}: it runs */
+    CTL_ERROR = 65,    /* {code: errno, text} */
+    CTL_OUTPUT = 66,   /* struct ctl_output, then the bytes */
+    CTL_DEATH = 67,    /* {vm, record} */
+    CTL_NEED = 68,     /* {vm, text: the module's name}: one at a time for each VM */
+};
+
+struct ctl_head {
+    uint32_t magic;
+    uint32_t type;   /* enum ctl_type */
+    uint32_t id;     /* chosen by the client */
+    uint32_t length; /* of the body, bytes */
+};
+
+struct ctl_output {
+    uint32_t vm;
+    uint32_t stream; /* 1 stdout, 2 stderr */
+};
+
+_Static_assert(sizeof(struct ctl_head) == 16 && sizeof(struct ctl_output) == 8, "wire layout");
+
+/* Small bodies: {vm, number, text}. `number` is the signal of CTL_KILL, the errno of CTL_ERROR; unused parts are zero. */
+struct ctl_note {
+    uint32_t vm;
+    uint32_t number;
+    const char *text; /* into the decoded bytes; not NUL-terminated */
+    uint32_t length;
+};
+
+/* Writes a whole message around a note into `out` (BX_FRAME_MAX bytes). Returns its size, or 0 when the text is too long. */
+size_t ctl_encode_note(uint32_t type, uint32_t id, const struct ctl_note *note, void *out);
+
+/* Reads a note's body. Returns 0 or -EBADMSG. */
+int ctl_decode_note(const char *body, size_t length, struct ctl_note *out);
+
+/* Checks a whole message; *body is what follows the head. Returns 0 or -EBADMSG. */
+int ctl_decode_head(const void *bytes, size_t length, struct ctl_head *head, const char **body);
+
+#endif

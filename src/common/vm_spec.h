@@ -1,0 +1,46 @@
+/*
+ * vm_spec.h - what a client asks of bioxend when it creates a VM (the program itself travels as a descriptor).
+ */
+#ifndef BX_COMMON_VM_SPEC_H
+#define BX_COMMON_VM_SPEC_H
+
+#include <msgpack.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "limits.h"
+
+struct vm_spec_mount {
+    char target[BX_MOUNT_TARGET_MAX];
+    uint32_t writable;
+};
+
+struct vm_spec {
+    char name[BX_NAME_MAX + 1];
+    uint32_t profile;      /* enum jw_profile */
+    uint64_t memory;       /* bytes */
+    uint32_t cpus_milli;
+    uint32_t pids;
+    uint64_t timeout_ms;   /* 0 is none */
+    uint64_t cpu_time_ms;  /* 0 is none */
+    uint64_t output_limit; /* bytes */
+    uint32_t required;     /* set of enum jw_limit_bit */
+    uint32_t mount_count;
+    struct vm_spec_mount mounts[BX_MOUNTS_MAX];
+};
+
+/* Checks every value; the text of the error names the field, what it was and what is allowed. Returns 0 or -EINVAL. */
+int vm_spec_check(const struct vm_spec *spec, struct bx_error *err);
+
+void vm_spec_pack(msgpack_packer *packer, const struct vm_spec *spec);
+
+/* Reads a packed spec. Returns 0 or -EBADMSG (form; values are vm_spec_check's). */
+int vm_spec_unpack(const msgpack_object *map, struct vm_spec *out);
+
+/* 1 when `name` is 1..BX_NAME_MAX bytes of letters, digits, '_', '-' and '.', and does not begin with '-' or '.'. */
+int vm_name_valid(const char *name);
+
+/* 1 when `target` is an absolute path in normal form that is not "/". */
+int vm_mount_target_valid(const char *target);
+
+#endif
