@@ -5,10 +5,10 @@
 #   lua/x.lua                         is embedded into the VM (build/gen/lua_embed.h)
 #   tests/unit/test_x.c               one cmocka program, linked with every archive; TEST_LDFLAGS_test_x adds to its link line
 #   tests/sandbox/test_x.c            the same
-#   tests/{e2e,sandbox,...}/test_x.py pytest; they find the programs in $BIOXEN_BUILD, those with the probe in $BIOXEN_BUILD/test
+#   tests/{e2e,sandbox,...}/test_x.py pytest; $BIOXEN_BUILD tells them where the programs are (build/test: with the native probe)
 #   tests/lua/x_test.lua              run by lua5.4
 #   tests/fuzz/fuzz_x.c               one libFuzzer program; seeds in tests/fuzz/corpus/fuzz_x/
-# Includes: "common/x.h", "client/bioxen.h" and so on from src/, "sandbox/x.h" from here, "filters.h", "lua_embed.h" from build/gen.
+# Includes: "common/x.h", "client/bioxen.h" and so on from src/, "sandbox/x.h" from here, "filters.h", "lua_embed.h", "syscall_names.h" from build/gen.
 # A private build directory beside somebody else's: make B=/tmp/mine
 
 B       ?= build
@@ -24,7 +24,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SECONDARY:
 
 # ---- flags --------------------------------------------------------------------------------------------------------
-WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-format-nonliteral -Wvla -Wconversion -Wno-sign-conversion
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
 LUA_LIBS   := $(or $(shell pkg-config --libs lua5.4 2>/dev/null),-llua5.4)
 CPPFLAGS += -D_GNU_SOURCE -I. -Isrc -I$(GEN) $(LUA_CFLAGS)
@@ -109,7 +109,7 @@ $L/%.a:
 	ar rcsD $@ $(filter %.o,$^)
 
 # ---- objects ------------------------------------------------------------------------------------------------
-GENERATED := $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(if $(wildcard lua/*.lua),$(GEN)/lua_embed.h)
+GENERATED := $(GEN)/syscall_names.h $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(if $(wildcard lua/*.lua),$(GEN)/lua_embed.h)
 DEPEND     = -MMD -MP -MF $(@:.o=.d)
 $O/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
@@ -128,6 +128,9 @@ $(GEN)/gen_filters: sandbox/gen_filters.c $(wildcard sandbox/*.h sandbox/*.def) 
 	gcc $(CPPFLAGS) $(C11) -O1 -o $@ $< -lseccomp
 $(GEN)/filters.h: $(GEN)/gen_filters sandbox/profiles.def
 	$(GEN)/gen_filters > $@.tmp && mv $@.tmp $@
+$(GEN)/syscall_names.h: scripts/gen-syscalls
+	@mkdir -p $(@D)
+	scripts/gen-syscalls gcc > $@.tmp && mv $@.tmp $@
 $(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
 	@mkdir -p $(@D)
 	scripts/embed lua > $@.tmp && mv $@.tmp $@
@@ -162,11 +165,11 @@ bench: setup
 	@BIOXEN_BUILD=$(B) scripts/bench
 
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_LIBS := -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
+FUZZ_LIBS := -lmsgpackc
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
-$(B)/fuzz_%: $O/tests/fuzz/fuzz_%.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(FUZZ_LIBS)
+$(B)/fuzz_%: $O/tests/fuzz/fuzz_%.o $L/common.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(FUZZ_LIBS)
 fuzz: setup
 	@$(MAKE) -j$(JOBS) CC=clang B=$(B)/fuzz GEN=$(GEN) SANITIZE=fuzz fuzzers
 	@BIOXEN_BUILD=$(B)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) scripts/fuzz

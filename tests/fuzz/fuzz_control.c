@@ -1,0 +1,36 @@
+/* fuzz_control.c - the control socket: heads and notes, in both directions. */
+#include "fuzz.h"
+
+#include "common/control.h"
+
+static void try_note(const char *body, size_t size)
+{
+    static char message[BX_FRAME_MAX];
+    struct ctl_note note, again;
+    struct ctl_head head;
+    const char *inner;
+    if (ctl_decode_note(body, size, &note) != 0)
+        return;
+    PROMISE(note.length <= size && note.text >= body && note.text + note.length <= body + size);
+    size_t length = ctl_encode_note(CTL_KILL, 9, &note, message);
+    if (length == 0)
+        return; /* a text that is too long for one message */
+    PROMISE(ctl_decode_head(message, length, &head, &inner) == 0 && head.id == 9 && head.type == CTL_KILL);
+    PROMISE(ctl_decode_note(inner, head.length, &again) == 0);
+    PROMISE(again.vm == note.vm && again.number == note.number && again.length == note.length);
+    PROMISE(memcmp(again.text, note.text, note.length) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ctl_head head;
+    const char *body = NULL;
+    char *bytes = fuzz_exact(data, size);
+    if (ctl_decode_head(bytes, size, &head, &body) == 0) {
+        PROMISE(body == bytes + sizeof head && head.length == size - sizeof head);
+        try_note(body, head.length);
+    }
+    try_note(bytes, size);
+    free(bytes);
+    return 0;
+}
