@@ -89,8 +89,8 @@ struct jw_failed {
 };
 
 struct jw_death {
-    int32_t si_code;        /* CLD_EXITED, CLD_KILLED or CLD_DUMPED */
-    int32_t si_status;      /* exit status or signal */
+    int32_t wait_code;      /* CLD_EXITED, CLD_KILLED or CLD_DUMPED */
+    int32_t wait_status;    /* exit status or signal */
     uint64_t cpu_us;        /* user and system time, microseconds */
     uint64_t memory_peak;   /* bytes: the cgroup's figure where it has one, else the largest resident set */
     uint32_t oom_kills;     /* by the VM's cgroup */

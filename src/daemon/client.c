@@ -1,0 +1,142 @@
+/*
+ * client.c - the control connection. A frame is checked for its size and form before anybody sees it; a client that
+ * breaks the protocol is cut off, which for an embedded orchestrator is the end.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/socket.h"
+#include "control.h"
+#include "manager.h"
+
+struct queued_frame {
+    struct queued_frame *next;
+    size_t length;
+    char bytes[];
+};
+
+static void cut_off(struct client *client)
+{
+    bx_loop_close(&client->manager->loop, &client->source);
+    bx_loop_stop(&client->manager->loop);
+}
+
+/* Returns 0 when the frame went or the client is gone, -EAGAIN when it must wait. */
+static int try_send(struct client *client, const void *frame, size_t length)
+{
+    struct iovec part = {(void *)frame, length};
+    int rc = bx_send(client->source.fd, &part, 1, NULL, 0);
+    if (rc != 0 && rc != -EAGAIN)
+        cut_off(client);
+    return rc == -EAGAIN ? rc : 0;
+}
+
+static void flush_queue(struct client *client)
+{
+    while (client->first != NULL) {
+        struct queued_frame *frame = client->first;
+        if (client->source.fd >= 0 && try_send(client, frame->bytes, frame->length) != 0)
+            return;
+        client->first = frame->next;
+        free(frame);
+    }
+    client->last = NULL;
+    if (client->source.fd >= 0)
+        bx_loop_change(&client->manager->loop, &client->source, EPOLLIN);
+    manager_pause_output(client->manager, false);
+}
+
+static void enqueue(struct client *client, const void *bytes, size_t length)
+{
+    struct queued_frame *frame = malloc(sizeof *frame + length);
+    if (frame == NULL) { /* a client that cannot be told the truth is told nothing more */
+        cut_off(client);
+        return;
+    }
+    *frame = (struct queued_frame){.length = length};
+    memcpy(frame->bytes, bytes, length);
+    if (client->last != NULL)
+        client->last->next = frame;
+    else
+        client->first = frame;
+    client->last = frame;
+}
+
+void client_send(struct client *client, const void *frame, size_t length)
+{
+    if (client->source.fd < 0)
+        return;
+    bool waiting = client->first != NULL;
+    if (!waiting && try_send(client, frame, length) == 0)
+        return;
+    enqueue(client, frame, length);
+    if (!waiting && client->source.fd >= 0) {
+        bx_loop_change(&client->manager->loop, &client->source, EPOLLIN | EPOLLOUT);
+        manager_pause_output(client->manager, true);
+    }
+}
+
+void client_send_note(struct client *client, uint32_t type, uint32_t id, uint32_t vm, uint32_t number, const char *text,
+                      size_t length)
+{
+    char frame[BX_FRAME_MAX];
+    struct ctl_note note = {vm, number, text, (uint32_t)(length < BX_MESSAGE_MAX ? length : BX_MESSAGE_MAX)};
+    client_send(client, frame, ctl_encode_note(type, id, &note, frame));
+}
+
+int client_backlogged(const struct client *client)
+{
+    return client->first != NULL;
+}
+
+static void receive_one(struct client *client)
+{
+    char frame[BX_FRAME_MAX];
+    int fds[BX_FDS_MAX];
+    unsigned fd_count = 0;
+    ssize_t got = bx_receive(client->source.fd, frame, sizeof frame, fds, BX_FDS_MAX, &fd_count, MSG_DONTWAIT);
+    if (got == -EAGAIN)
+        return;
+    struct ctl_head head;
+    const char *body;
+    if (got <= 0 || ctl_decode_head(frame, (size_t)got, &head, &body) != 0)
+        cut_off(client);
+    else if (control_handle(client, &head, body, fds, fd_count) != 0)
+        cut_off(client);
+    bx_close_all(fds, fd_count);
+}
+
+static void on_client(struct bx_source *source, uint32_t events)
+{
+    struct client *client = (struct client *)source;
+    if ((events & EPOLLOUT) != 0)
+        flush_queue(client);
+    if (client->source.fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+        receive_one(client);
+}
+
+void client_init(struct client *client, struct manager *manager)
+{
+    *client = (struct client){.source = {-1, on_client}, .manager = manager};
+}
+
+int client_open(struct client *client, int fd)
+{
+    return bx_loop_add(&client->manager->loop, &client->source, fd, EPOLLIN);
+}
+
+void client_fini(struct client *client)
+{
+    bx_loop_close(&client->manager->loop, &client->source);
+    while (client->first != NULL) {
+        struct queued_frame *frame = client->first;
+        client->first = frame->next;
+        free(frame);
+    }
+    client->last = NULL;
+}

@@ -1,0 +1,115 @@
+/* control.c - the table of verbs. Form first (else the connection ends), then sense (else the request is refused). */
+#include "control.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/codec.h"
+#include "common/vm_spec.h"
+#include "client.h"
+#include "manager.h"
+#include "vm.h"
+
+struct request {
+    struct client *client;
+    const struct ctl_head *head;
+    const char *body;
+    int *fds;
+    unsigned fd_count;
+};
+
+static void refuse(const struct request *request, const struct bx_error *err)
+{
+    client_send_note(request->client, CTL_ERROR, request->head->id, 0, (uint32_t)err->code, err->text,
+                     strlen(err->text));
+}
+
+static int decode_spec(const struct request *request, struct vm_spec *spec)
+{
+    msgpack_unpacked unpacked;
+    int rc = bx_unpack(&unpacked, request->body, request->head->length);
+    if (rc != 0)
+        return rc;
+    rc = vm_spec_unpack(&unpacked.data, spec);
+    msgpack_unpacked_destroy(&unpacked);
+    return rc;
+}
+
+static int start_vm(const struct request *request, const struct vm_spec *spec, struct bx_error *err)
+{
+    int rc = vm_spec_check(spec, err);
+    if (rc != 0)
+        return rc;
+    struct vm *vm = manager_add(request->client->manager);
+    if (vm == NULL)
+        return bx_fail_errno(err, ENOMEM, "VM '%s'", spec->name);
+    rc = vm_start(vm, spec, request->head->id, request->fds[0], request->fds + 1, err);
+    if (rc != 0)
+        manager_remove(request->client->manager, vm);
+    return rc;
+}
+
+static int handle_create(const struct request *request)
+{
+    struct vm_spec spec;
+    if (decode_spec(request, &spec) != 0 || request->fd_count != 1 + spec.mount_count)
+        return -EBADMSG;
+    struct bx_error err = {0};
+    if (start_vm(request, &spec, &err) != 0)
+        refuse(request, &err);
+    return 0;
+}
+
+/* The VM of a note, or NULL: it may have died while the request was under way, which is nobody's fault. */
+static struct vm *find_vm(const struct request *request, const struct ctl_note *note)
+{
+    return manager_find(request->client->manager, note->vm);
+}
+
+static int handle_kill(const struct request *request)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 0)
+        return -EBADMSG;
+    struct vm *vm = find_vm(request, &note);
+    if (vm != NULL)
+        vm_kill(vm, VM_KILL_ASKED, note.number);
+    return 0;
+}
+
+static int handle_module(const struct request *request)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 1)
+        return -EBADMSG;
+    struct vm *vm = find_vm(request, &note);
+    if (vm != NULL)
+        vm_answer_module(vm, request->fds[0], note.text, note.length);
+    return 0;
+}
+
+static int handle_no_module(const struct request *request)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 0)
+        return -EBADMSG;
+    struct vm *vm = find_vm(request, &note);
+    if (vm != NULL)
+        vm_answer_module(vm, -1, note.text, note.length);
+    return 0;
+}
+
+static int (*const handlers[])(const struct request *) = {
+    [CTL_CREATE] = handle_create,
+    [CTL_KILL] = handle_kill,
+    [CTL_MODULE] = handle_module,
+    [CTL_NO_MODULE] = handle_no_module,
+};
+
+int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)
+{
+    const struct request request = {client, head, body, fds, fd_count};
+    if (head->type >= sizeof handlers / sizeof *handlers || handlers[head->type] == NULL)
+        return -EBADMSG;
+    return handlers[head->type](&request);
+}

@@ -1,0 +1,249 @@
+/*
+ * vm.c - the life of a VM: a constant table of states and events, and the actions in it.
+ *
+ * It never blocks on a VM and never believes one: what a VM says goes into vm_words and is only used to
+ * describe its end. What bounds it (limits, signals, time) is the kernel's, through the jailer.
+ */
+#include "vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/lifeline.h"
+#include "common/socket.h"
+#include "death.h"
+#include "manager.h"
+#include "streams.h"
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t vm_heap_ceiling(uint64_t memory)
+{
+    /* The process itself, its page tables and what malloc loses between blocks also count for the kernel. */
+    return memory - 1024 * 1024 - memory / 32;
+}
+
+/* ---- actions ---- */
+
+static void finish(struct vm *vm)
+{
+    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : now_us();
+    if (vm->state == VM_SPAWNING) /* lost before it was made: the create has had no reply yet */
+        client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    death_report(vm);
+    manager_remove(vm->manager, vm);
+}
+
+static void act_spawned(struct vm *vm, const struct jw_reply *reply)
+{
+    vm->spawned = reply->u.spawned;
+    client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    vm->state = vm->kill == VM_KILL_NONE ? VM_RUNNING : VM_STOPPING;
+}
+
+static void act_failed(struct vm *vm, const struct jw_reply *reply)
+{
+    const struct jw_failed *failed = &reply->u.failed;
+    client_send_note(&vm->manager->client, CTL_ERROR, vm->request_id, 0, (uint32_t)failed->code, failed->text,
+                     strlen(failed->text));
+    manager_remove(vm->manager, vm);
+}
+
+static void ask_kill(struct vm *vm)
+{
+    struct jw_request request = {.magic = JW_MAGIC, .type = JW_KILL, .vm = vm->id};
+    jailer_send(&vm->manager->jailer, &request, NULL, 0); /* a jailer that is gone has killed it already */
+}
+
+static void act_stop_early(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply; /* stays SPAWNING until the jailer has answered: it serves requests in order */
+    ask_kill(vm);
+}
+
+static void act_stop(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply;
+    ask_kill(vm);
+    vm->state = VM_STOPPING;
+}
+
+static void act_died(struct vm *vm, const struct jw_reply *reply)
+{
+    vm->death = reply->u.death;
+    vm->ended_us = now_us();
+    vm->state = VM_DYING;
+    bx_loop_close(&vm->manager->loop, &vm->timer.source);
+    streams_drain(vm);
+}
+
+static void act_drained(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply;
+    finish(vm);
+}
+
+static void act_lost(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply;
+    vm->lost = true;
+    finish(vm);
+}
+
+static void act_nothing(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)vm;
+    (void)reply;
+}
+
+/* One row a state, one column an event: SPAWNED, FAILED, DIED, STOP, DRAINED, LOST. */
+static void (*const actions[VM_STATE_COUNT][VM_EVENT_COUNT])(struct vm *, const struct jw_reply *) = {
+    [VM_SPAWNING] = {act_spawned, act_failed,  act_nothing, act_stop_early, act_nothing, act_lost},
+    [VM_RUNNING]  = {act_nothing, act_nothing, act_died,    act_stop,       act_nothing, act_lost},
+    [VM_STOPPING] = {act_nothing, act_nothing, act_died,    act_nothing,    act_nothing, act_lost},
+    [VM_DYING]    = {act_nothing, act_nothing, act_nothing, act_nothing,    act_drained, act_nothing},
+};
+
+int vm_table_has(enum vm_state state, enum vm_event event)
+{
+    return actions[state][event] != NULL;
+}
+
+void vm_event(struct vm *vm, enum vm_event event, const struct jw_reply *reply)
+{
+    actions[vm->state][event](vm, reply);
+}
+
+void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal)
+{
+    if (vm->kill != VM_KILL_NONE || vm->state == VM_DYING)
+        return;
+    vm->kill = why;
+    vm->kill_signal = signal;
+    vm_event(vm, VM_EV_STOP, NULL);
+}
+
+/* ---- making one ---- */
+
+struct vm *vm_new(struct manager *manager, uint32_t id)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (vm == NULL)
+        return NULL;
+    vm->id = id;
+    vm->manager = manager;
+    struct vm_source *sources[] = {&vm->streams[0], &vm->streams[1], &vm->lifeline, &vm->timer};
+    for (unsigned i = 0; i < sizeof sources / sizeof *sources; i++)
+        *sources[i] = (struct vm_source){.source.fd = -1, .vm = vm};
+    return vm;
+}
+
+void vm_free(struct vm *vm)
+{
+    struct bx_loop *loop = &vm->manager->loop;
+    bx_loop_close(loop, &vm->streams[0].source);
+    bx_loop_close(loop, &vm->streams[1].source);
+    bx_loop_close(loop, &vm->lifeline.source);
+    bx_loop_close(loop, &vm->timer.source);
+    bx_text_fini(&vm->words.error);
+    bx_text_fini(&vm->words.traceback);
+    free(vm);
+}
+
+static void on_timeout(struct bx_source *source, uint32_t events)
+{
+    (void)events;
+    struct vm *vm = ((struct vm_source *)source)->vm;
+    bx_loop_close(&vm->manager->loop, source);
+    vm_kill(vm, VM_KILL_TIMEOUT, SIGKILL);
+}
+
+static int start_timer(struct vm *vm)
+{
+    if (vm->spec.timeout_ms == 0)
+        return 0;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    struct itimerspec when = {.it_value = {
+        .tv_sec = (time_t)(vm->spec.timeout_ms / 1000),
+        .tv_nsec = (long)(vm->spec.timeout_ms % 1000) * 1000000,
+    }};
+    vm->timer.source.on_ready = on_timeout;
+    int rc = timerfd_settime(fd, 0, &when, NULL) == 0 ? 0 : -errno;
+    if (rc == 0)
+        rc = bx_loop_add(&vm->manager->loop, &vm->timer.source, fd, EPOLLIN);
+    if (rc != 0)
+        close(fd);
+    return rc;
+}
+
+static void fill_request(const struct vm *vm, struct jw_request *request)
+{
+    const struct vm_spec *spec = &vm->spec;
+    *request = (struct jw_request){.magic = JW_MAGIC, .type = JW_SPAWN, .vm = vm->id};
+    struct jw_spawn *spawn = &request->spawn;
+    spawn->memory_bytes = spec->memory;
+    spawn->cpu_time_ms = spec->cpu_time_ms;
+    spawn->pids = spec->pids;
+    spawn->cpus_milli = spec->cpus_milli;
+    spawn->required = spec->required;
+    spawn->profile = (uint8_t)spec->profile;
+    if (spec->profile == JW_FULL) {
+        spawn->tmp_bytes = BX_DEFAULT_TMP_BYTES;
+        spawn->tmp_inodes = BX_DEFAULT_TMP_INODES;
+    }
+    memcpy(spawn->hostname, spec->name, sizeof spawn->hostname);
+    spawn->mount_count = (uint8_t)spec->mount_count;
+    for (uint32_t i = 0; i < spec->mount_count; i++) {
+        memcpy(spawn->mounts[i].target, spec->mounts[i].target, sizeof spawn->mounts[i].target);
+        spawn->mounts[i].writable = (uint8_t)spec->mounts[i].writable;
+    }
+}
+
+/* The program waits in the lifeline for the VM to be born: one round trip less. */
+static int send_program(struct vm *vm, int program)
+{
+    char frame[sizeof(struct lw_header)];
+    struct lw_frame spec = {.type = LW_SPEC, .a = vm_heap_ceiling(vm->spec.memory)};
+    struct iovec part = {frame, lw_encode(&spec, frame)};
+    return bx_send(vm->lifeline.source.fd, &part, 1, &program, 1);
+}
+
+static int ask_spawn(struct vm *vm, int program, const int handed[3], const int *mounts)
+{
+    int fds[BX_FDS_MAX];
+    memcpy(fds, handed, 3 * sizeof(int));
+    memcpy(fds + 3, mounts, vm->spec.mount_count * sizeof(int));
+    struct jw_request request;
+    fill_request(vm, &request);
+    int rc = jailer_send(&vm->manager->jailer, &request, fds, 3 + vm->spec.mount_count);
+    return rc == 0 ? send_program(vm, program) : rc;
+}
+
+int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int program, const int *mounts,
+             struct bx_error *err)
+{
+    vm->spec = *spec;
+    vm->request_id = request_id;
+    vm->started_us = now_us();
+    int handed[3] = {-1, -1, -1}; /* the VM's ends: stdout, stderr, lifeline */
+    int rc = start_timer(vm);
+    if (rc == 0)
+        rc = streams_open(vm, handed);
+    if (rc == 0)
+        rc = ask_spawn(vm, program, handed, mounts);
+    bx_close_all(handed, 3);
+    return rc == 0 ? 0 : bx_fail_errno(err, -rc, "cannot start VM '%s'", spec->name);
+}

@@ -1,0 +1,105 @@
+/*
+ * vm.h - one VM as the orchestrator sees it: its state, its streams, its lifeline, its end.
+ */
+#ifndef BX_DAEMON_VM_H
+#define BX_DAEMON_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "common/codec.h"
+#include "common/error.h"
+#include "common/jail_wire.h"
+#include "common/loop.h"
+#include "common/vm_spec.h"
+
+struct manager;
+
+enum vm_state {
+    VM_SPAWNING, /* asked of the jailer */
+    VM_RUNNING,  /* its process lives */
+    VM_STOPPING, /* SIGKILL is on its way */
+    VM_DYING,    /* dead and reaped; what it said is still being read */
+    VM_STATE_COUNT
+};
+
+enum vm_event {
+    VM_EV_SPAWNED, /* from the jailer, with its reply */
+    VM_EV_FAILED,  /* likewise */
+    VM_EV_DIED,    /* likewise */
+    VM_EV_STOP,    /* a limit or the client wants it ended; vm->kill says why */
+    VM_EV_DRAINED, /* streams and lifeline have ended */
+    VM_EV_LOST,    /* the jailer is gone and took everything with it */
+    VM_EVENT_COUNT
+};
+
+/* Why the orchestrator had it killed. The first reason stands. */
+enum vm_kill { VM_KILL_NONE, VM_KILL_ASKED, VM_KILL_TIMEOUT, VM_KILL_OUTPUT, VM_KILL_PROTOCOL };
+
+/* What the VM said of itself: words of a liar, used only to describe its end. */
+struct vm_words {
+    bool ready;
+    bool done;
+    uint32_t outcome;     /* enum lw_outcome */
+    int64_t exit_status;
+    struct bx_text error, traceback;
+    uint32_t fatal_signal;
+    int64_t fatal_syscall;
+};
+
+/* A descriptor of a VM in the loop, and the way back to the VM. */
+struct vm_source {
+    struct bx_source source;
+    struct vm *vm;
+};
+
+struct vm {
+    UT_hash_handle hh;
+    uint32_t id;
+    struct manager *manager;
+    enum vm_state state;
+    struct vm_spec spec;
+    uint32_t request_id;         /* of the create request */
+    struct vm_source streams[2]; /* stdout, stderr */
+    struct vm_source lifeline;
+    struct vm_source timer;      /* timeout_ms */
+    bool needs_module;           /* it asked for a module and has no answer yet */
+    bool lost;
+    enum vm_kill kill;
+    uint32_t kill_signal;
+    uint64_t started_us, ended_us; /* CLOCK_MONOTONIC */
+    uint64_t output_bytes;
+    struct vm_words words;
+    struct jw_spawned spawned;
+    struct jw_death death;
+};
+
+struct vm *vm_new(struct manager *manager, uint32_t id);
+void vm_free(struct vm *vm);
+
+/*
+ * Starts it: makes its pipes and lifeline, asks the jailer. `program` and `mounts` (spec->mount_count of them) are borrowed.
+ * The reply to request `request_id` follows by itself. Returns 0 or -errno (then nothing was started).
+ */
+int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int program, const int *mounts,
+             struct bx_error *err);
+
+/* Feeds one event to the state table; `reply` is the jailer's, for the events that have one. The VM may be freed. */
+void vm_event(struct vm *vm, enum vm_event event, const struct jw_reply *reply);
+
+/* Asks for its end. */
+void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal);
+
+/* Hands it the module that it asked for: `fd` is borrowed, `text` its chunk name; or fd -1, and `text` says why not. */
+void vm_answer_module(struct vm *vm, int fd, const char *text, size_t length);
+
+void vm_pause_output(struct vm *vm, bool paused);
+
+/* 1 when the state table has an action for the pair; for the test that it is total. */
+int vm_table_has(enum vm_state state, enum vm_event event);
+
+/* Bytes that Lua may hold under a memory limit: less than the limit, so that Lua's own error comes before the kernel's kill. */
+uint64_t vm_heap_ceiling(uint64_t memory);
+
+#endif
