@@ -1,0 +1,134 @@
+/*
+ * launch.c - bioxend and the jailer are started side by side, each with the sockets that it needs and nothing else: the
+ * orchestrator never has the jailer's privileges, not even at birth through a common parent's memory.
+ */
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/socket.h"
+
+struct places {
+    char orchestrator[PATH_MAX];
+    char jailer[PATH_MAX];
+};
+
+static int join(char *out, const char *directory, const char *rest)
+{
+    int length = snprintf(out, PATH_MAX, "%s/%s", directory, rest);
+    return length > 0 && length < PATH_MAX && access(out, X_OK) == 0 ? 0 : -ENOENT;
+}
+
+static int own_directory(char *out)
+{
+    ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    if (length <= 0)
+        return -ENOENT;
+    out[length] = '\0';
+    char *slash = strrchr(out, '/');
+    *slash = '\0';
+    return 0;
+}
+
+static int find_programs(struct places *places, struct bx_error *err)
+{
+    static const char *const where[][2] = {
+        {"bioxend", "bioxen-jailer"},
+        {"../libexec/bioxen/bioxend", "../libexec/bioxen/bioxen-jailer"},
+    };
+    char directory[PATH_MAX];
+    if (own_directory(directory) != 0)
+        return bx_fail(err, ENOENT, "cannot find the programs of bioxen: is /proc mounted?");
+    for (unsigned i = 0; i < sizeof where / sizeof *where; i++)
+        if (join(places->orchestrator, directory, where[i][0]) == 0 && join(places->jailer, directory, where[i][1]) == 0)
+            return 0;
+    return bx_fail(err, ENOENT, "bioxend and bioxen-jailer are neither in %s nor in ../libexec/bioxen beside it: install bioxen again",
+                   directory);
+}
+
+/*
+ * A descriptor is moved to its place by dup2, which also clears close-on-exec; all sources are 10 or above, so that no
+ * place is taken before it was read. A session of its own keeps a terminal's Ctrl-C away from the daemons.
+ */
+static int start(const char *path, char *const argv[], const int *fds, unsigned count, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    for (unsigned i = 0; i < count; i++)
+        posix_spawn_file_actions_adddup2(&actions, fds[i], (int)(3 + i));
+    char *const environment[] = {NULL};
+    int rc = posix_spawn(pid, path, &actions, &attributes, argv, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return -rc;
+}
+
+static int high_pair(int pair[2])
+{
+    int rc = bx_socketpair(pair);
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        int high = fcntl(pair[i], F_DUPFD_CLOEXEC, 10);
+        if (high < 0)
+            rc = -errno;
+        close(pair[i]);
+        pair[i] = high;
+    }
+    return rc;
+}
+
+static int start_both(const struct places *places, const int control[2], const int link[2], struct launched *out)
+{
+    char *const jailer_argv[] = {"bioxen-jailer", "--link-fd", "3", NULL};
+    char *const orchestrator_argv[] = {"bioxend", "--control-fd", "3", "--jailer-fd", "4", NULL};
+    const int orchestrator_fds[] = {control[1], link[0]};
+    int rc = start(places->jailer, jailer_argv, &link[1], 1, &out->jailer);
+    if (rc != 0)
+        return rc;
+    return start(places->orchestrator, orchestrator_argv, orchestrator_fds, 2, &out->orchestrator);
+}
+
+int launch_daemons(struct launched *out, struct bx_error *err)
+{
+    struct places places;
+    int rc = find_programs(&places, err);
+    if (rc != 0)
+        return rc;
+    *out = (struct launched){.control_fd = -1};
+    int control[2] = {-1, -1}, link[2] = {-1, -1};
+    rc = high_pair(control);
+    if (rc == 0)
+        rc = high_pair(link);
+    if (rc == 0)
+        rc = start_both(&places, control, link, out);
+    bx_close_all(link, 2);
+    bx_close_all(&control[1], 1);
+    if (rc == 0) {
+        out->control_fd = control[0];
+        return 0;
+    }
+    bx_close_all(&control[0], 1);
+    launch_wait(out);
+    return bx_fail_errno(err, -rc, "cannot start the orchestrator");
+}
+
+static void wait_one(pid_t pid)
+{
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+void launch_wait(const struct launched *launched)
+{
+    wait_one(launched->orchestrator);
+    wait_one(launched->jailer);
+}

@@ -1,0 +1,22 @@
+/*
+ * launch.h - starting the two daemons of an embedded orchestrator, at once.
+ */
+#ifndef BX_CLIENT_LAUNCH_H
+#define BX_CLIENT_LAUNCH_H
+
+#include <sys/types.h>
+
+#include "common/error.h"
+
+struct launched {
+    int control_fd; /* the client's end */
+    pid_t orchestrator, jailer;
+};
+
+/* Starts both; they are found beside this program, or in ../libexec/bioxen. Returns 0 or -errno. */
+int launch_daemons(struct launched *out, struct bx_error *err);
+
+/* Waits for both to end and reaps them. */
+void launch_wait(const struct launched *launched);
+
+#endif
