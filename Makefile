@@ -7,7 +7,7 @@
 #   tests/sandbox/test_x.c            the same
 #   tests/{e2e,sandbox,...}/test_x.py pytest; $BIOXEN_BUILD tells them where the programs are (build/test: with the native probe)
 #   tests/lua/x_test.lua              run by lua5.4
-#   tests/fuzz/fuzz_x.c               one libFuzzer program; seeds in tests/fuzz/corpus/fuzz_x/
+#   tests/fuzz/fuzz_x.c               one libFuzzer program; tests/fuzz/seeds.c writes what it starts from
 # Includes: "common/x.h", "client/bioxen.h" and so on from src/, "sandbox/x.h" from here, "filters.h", "lua_embed.h", "syscall_names.h" from build/gen.
 # A private build directory beside somebody else's: make B=/tmp/mine
 
@@ -22,6 +22,9 @@ SANITIZE ?=
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .SECONDARY:
+
+# One short line for each command; `make VERBOSE=1` shows them whole.
+say = $(if $(VERBOSE),,@printf '  %-6s %s\n' $(1) $@;)
 
 # ---- flags --------------------------------------------------------------------------------------------------------
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-format-nonliteral -Wvla -Wconversion -Wno-sign-conversion
@@ -79,22 +82,22 @@ all: programs
 programs: $(addprefix $(B)/,$(PROGRAMS))
 
 $(B)/bioxen: $(BIOXEN_LINK)
-	$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEN_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEN_LIBS)
 $(B)/bioxend: $(BIOXEND_LINK) $(ASAN_OPTIONS_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEND_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEND_LIBS)
 $(B)/bioxen-jailer: $(JAILER_LINK) $(ASAN_OPTIONS_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(JAILER_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(JAILER_LIBS)
 $(B)/bioxen-vm: $(VM_LINK)
-	$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
+	$(call say,LINK)$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
 
 # The same programs with a native probe in the VM, for the tests that try to break out.
 TEST_PROGRAMS := $(addprefix $(B)/test/,$(PROGRAMS))
 $(B)/test/bioxen-vm: $(PROBE_LINK)
 	@mkdir -p $(@D)
-	$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
+	$(call say,LINK)$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
 $(filter-out %/bioxen-vm,$(TEST_PROGRAMS)): $(B)/test/%: $(B)/%
 	@mkdir -p $(@D)
-	cp -f $< $@
+	$(call say,COPY)cp -f $< $@
 
 # ---- archives: a program takes from them only what it uses ------------------------------------------------------
 ARCHIVES := $(MODULES:%=$L/%.a) $L/libsandbox.a
@@ -106,34 +109,34 @@ $L/libbioxen.a:  $(call objects,$O,src/client) $(call objects,$O,src/common)
 $(foreach m,$(MODULES),$(eval $L/$m.a: $(call objects,$O,src/$m)))
 $L/%.a:
 	@mkdir -p $(@D) && rm -f $@
-	ar rcsD $@ $(filter %.o,$^)
+	$(call say,AR)ar rcsD $@ $(filter %.o,$^)
 
 # ---- objects ------------------------------------------------------------------------------------------------
 GENERATED := $(GEN)/syscall_names.h $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(if $(wildcard lua/*.lua),$(GEN)/lua_embed.h)
 DEPEND     = -MMD -MP -MF $(@:.o=.d)
 $O/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPEND) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPEND) -c -o $@ $<
 $V/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
 $P/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DBX_TEST_PROBE $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) -DBX_TEST_PROBE $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
 -include $(shell find $(B)/obj $(B)/obj-vm $(B)/obj-probe -name '*.d' 2>/dev/null)
 
 # libseccomp is used here and nowhere else: the programs carry the finished filters.
 $(GEN)/gen_filters: sandbox/gen_filters.c $(wildcard sandbox/*.h sandbox/*.def) Makefile
 	@mkdir -p $(@D)
-	gcc $(CPPFLAGS) $(C11) -O1 -o $@ $< -lseccomp
+	$(call say,CC)gcc $(CPPFLAGS) $(C11) -O1 -o $@ $< -lseccomp
 $(GEN)/filters.h: $(GEN)/gen_filters sandbox/profiles.def
-	$(GEN)/gen_filters > $@.tmp && mv $@.tmp $@
+	$(call say,MAKE)$(GEN)/gen_filters > $@.tmp && mv $@.tmp $@
 $(GEN)/syscall_names.h: scripts/gen-syscalls
 	@mkdir -p $(@D)
-	scripts/gen-syscalls gcc > $@.tmp && mv $@.tmp $@
+	$(call say,MAKE)scripts/gen-syscalls gcc > $@.tmp && mv $@.tmp $@
 $(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
 	@mkdir -p $(@D)
-	scripts/embed lua > $@.tmp && mv $@.tmp $@
+	$(call say,MAKE)scripts/embed lua > $@.tmp && mv $@.tmp $@
 
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
@@ -141,7 +144,7 @@ TEST_LIBS  := -lcmocka -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
 TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
 $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(TEST_LINK) $(TEST_LDFLAGS_$(@F)) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(TEST_LIBS)
+	$(call say,LINK)$(CC) $(TEST_LINK) $(TEST_LDFLAGS_$(@F)) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(TEST_LIBS)
 
 .PHONY: tests check asan lint fuzz bench demo setup
 setup:
@@ -167,9 +170,11 @@ bench: setup
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIBS := -lmsgpackc
 .PHONY: fuzzers
-fuzzers: $(FUZZERS)
+fuzzers: $(FUZZERS) $(B)/seeds
 $(B)/fuzz_%: $O/tests/fuzz/fuzz_%.o $L/common.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(FUZZ_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(FUZZ_LIBS)
+$(B)/seeds: $O/tests/fuzz/seeds.o $L/common.a
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(FUZZ_LIBS)
 fuzz: setup
 	@$(MAKE) -j$(JOBS) CC=clang B=$(B)/fuzz GEN=$(GEN) SANITIZE=fuzz fuzzers
 	@BIOXEN_BUILD=$(B)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) scripts/fuzz

@@ -1,0 +1,145 @@
+/*
+ * seeds.c - writes one well-formed input for each kind of message, by the encoders themselves, for the fuzz
+ * targets to start from: seeds DIRECTORY makes DIRECTORY/<target>/seed-<n>.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/control.h"
+#include "common/doctor_wire.h"
+#include "common/jail_wire.h"
+#include "common/lifeline.h"
+#include "common/program.h"
+#include "common/record.h"
+#include "common/vm_spec.h"
+
+static const char *directory;
+
+static void save(const char *target, int number, const void *bytes, size_t length)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", directory, target);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/seed-%d", directory, target, number);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes, 1, length, file) != length || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+/* fuzz_jail_wire takes the number of descriptors from the first byte. */
+static void save_request(int number, const struct jw_request *request, unsigned char fds)
+{
+    char bytes[1 + sizeof *request];
+    bytes[0] = (char)fds;
+    memcpy(bytes + 1, request, sizeof *request);
+    save("fuzz_jail_wire", number, bytes, sizeof bytes);
+}
+
+static void save_reply(int number, const struct jw_reply *reply)
+{
+    char bytes[1 + sizeof *reply] = {0};
+    memcpy(bytes + 1, reply, sizeof *reply);
+    save("fuzz_jail_wire", number, bytes, sizeof bytes);
+}
+
+static void jail_wire(void)
+{
+    struct jw_request spawn = {.magic = JW_MAGIC, .type = JW_SPAWN, .vm = 1};
+    spawn.spawn = (struct jw_spawn){.memory_bytes = BX_DEFAULT_MEMORY, .pids = BX_DEFAULT_PIDS,
+                                    .cpus_milli = BX_DEFAULT_CPUS_MILLI, .hostname = "seed"};
+    save_request(1, &spawn, 3);
+    spawn.spawn.profile = JW_FULL;
+    spawn.spawn.tmp_bytes = BX_DEFAULT_TMP_BYTES;
+    spawn.spawn.tmp_inodes = BX_DEFAULT_TMP_INODES;
+    spawn.spawn.mount_count = 2;
+    strcpy(spawn.spawn.mounts[0].target, "/app");
+    strcpy(spawn.spawn.mounts[1].target, "/data/in");
+    spawn.spawn.mounts[1].writable = 1;
+    save_request(2, &spawn, 5);
+    struct jw_request kill = {.magic = JW_MAGIC, .type = JW_KILL, .vm = 1};
+    save_request(3, &kill, 0);
+    struct jw_reply failed = {.magic = JW_MAGIC, .type = JW_FAILED, .vm = 1};
+    failed.u.failed = (struct jw_failed){.code = 12, .text = "no memory"};
+    save_reply(4, &failed);
+    struct jw_reply death = {.magic = JW_MAGIC, .type = JW_DEATH, .vm = 1};
+    death.u.death = (struct jw_death){.wait_code = 2, .wait_status = 9, .cpu_us = 1, .memory_peak = 2};
+    save_reply(5, &death);
+}
+
+static void lifeline(void)
+{
+    static char bytes[LW_FRAME_MAX];
+    struct lw_frame done = {.type = LW_DONE, .a = LW_ERROR, .b = 1, .text1 = "boom", .length1 = 4,
+                            .text2 = "stack traceback:", .length2 = 16};
+    save("fuzz_lifeline", 1, bytes, lw_encode(&done, bytes));
+    struct lw_frame fatal = {.type = LW_FATAL, .a = 31, .b = 101, .text1 = "", .text2 = ""};
+    save("fuzz_lifeline", 2, bytes, lw_encode(&fatal, bytes));
+}
+
+static void program(void)
+{
+    char *bytes = NULL;
+    size_t length = 0;
+    struct program_string args[] = {{"a.lua", 5}, {"x\0y", 3}}, env[] = {{"NAME", 4}, {"value", 5}};
+    struct program seed = {{"@a.lua", 6}, args, 2, env, 1};
+    if (program_encode(&seed, 0, &bytes, &length, NULL) != 0)
+        exit(1);
+    save("fuzz_program", 1, bytes, length);
+    save("fuzz_program", 2, bytes + sizeof(struct program_header), length - sizeof(struct program_header));
+    free(bytes);
+}
+
+static void control(void)
+{
+    static char message[BX_FRAME_MAX];
+    struct ctl_note note = {.vm = 1, .number = 2, .text = "no such module", .length = 14};
+    size_t length = ctl_encode_note(CTL_ERROR, 3, &note, message);
+    save("fuzz_control", 1, message, length);
+    save("fuzz_control", 2, message + sizeof(struct ctl_head), length - sizeof(struct ctl_head));
+}
+
+static void doctor(void)
+{
+    struct doctor_record finding = {.magic = DOCTOR_MAGIC, .type = DOCTOR_FINDING, .status = DOCTOR_MISSING,
+                                    .id = "cgroup", .title = "Control groups", .cause = "none", .fix = "mount"};
+    save("fuzz_doctor", 1, &finding, sizeof finding);
+}
+
+static void record(void)
+{
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    struct record death = {.name = "seed", .outcome = RECORD_POLICY, .exit_code = 159, .signal = 31, .syscall = "ptrace"};
+    static struct vm_spec spec = {.name = "seed", .profile = JW_FULL, .memory = BX_DEFAULT_MEMORY, .cpus_milli = 500,
+                                  .pids = 16, .output_limit = 1, .mount_count = 1, .mounts = {{"/app", 0}}};
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    bx_text_set(&death.error, "refused", 7);
+    record_pack(&packer, &death);
+    save("fuzz_record", 1, buffer.data, buffer.size);
+    msgpack_sbuffer_clear(&buffer);
+    vm_spec_pack(&packer, &spec);
+    save("fuzz_record", 2, buffer.data, buffer.size);
+    record_fini(&death);
+    msgpack_sbuffer_destroy(&buffer);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: seeds DIRECTORY\n");
+        return 2;
+    }
+    directory = argv[1];
+    jail_wire();
+    lifeline();
+    program();
+    control();
+    doctor();
+    record();
+    return 0;
+}
