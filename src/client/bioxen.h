@@ -145,6 +145,33 @@ int bioxen_answer_no_module(bioxen_manager *manager, uint32_t vm, const char *wh
  * next call on this manager), 0 when the time is up, or a negative errno; -EPIPE when the orchestrator is gone. EINTR is returned. */
 int bioxen_next(bioxen_manager *manager, struct bioxen_event *event, int timeout_ms, struct bioxen_error *err);
 
+/* ---- what this host can enforce ---- */
+
+enum bioxen_finding_status {
+    BIOXEN_FINDING_OK = 0,
+    BIOXEN_FINDING_DEGRADED = 1, /* something weaker takes its place */
+    BIOXEN_FINDING_MISSING = 2,  /* what needs it is refused */
+};
+
+/* One thing that was tried by doing it. Borrowed; texts are never NULL, and empty where they say nothing. */
+struct bioxen_finding {
+    const char *id, *title;
+    const char *needed_by; /* what is refused or weaker without it */
+    enum bioxen_finding_status status;
+    int required;          /* a run with default options needs it */
+    int privileged;        /* tried with root's privileges, without a user namespace around the jailer */
+    const char *note;      /* what was seen */
+    const char *cause;     /* not ok: why */
+    const char *fix;       /* not ok: one command that mends it */
+};
+
+/*
+ * Tries each thing that a jail needs, in processes that leave nothing behind, and calls `on_finding` for each. Takes a second
+ * or so; bounded. Errors: EPIPE or ETIMEDOUT when it came to no end.
+ */
+int bioxen_doctor(void (*on_finding)(const struct bioxen_finding *finding, void *context), void *context,
+                  struct bioxen_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -121,6 +121,26 @@ int launch_daemons(struct launched *out, struct bx_error *err)
     return bx_fail_errno(err, -rc, "cannot start the orchestrator");
 }
 
+int launch_doctor(int *fd, pid_t *pid, struct bx_error *err)
+{
+    struct places places;
+    int pair[2] = {-1, -1};
+    char *const argv[] = {"bioxen-jailer", "--doctor-fd", "3", NULL};
+    int rc = find_programs(&places, err);
+    if (rc != 0)
+        return rc;
+    rc = high_pair(pair);
+    if (rc == 0)
+        rc = start(places.jailer, argv, &pair[1], 1, pid);
+    bx_close_all(&pair[1], 1);
+    if (rc == 0) {
+        *fd = pair[0];
+        return 0;
+    }
+    bx_close_all(&pair[0], 1);
+    return bx_fail_errno(err, -rc, "cannot start bioxen-jailer");
+}
+
 static void wait_one(pid_t pid)
 {
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -16,6 +16,9 @@ struct launched {
 /* Starts both; they are found beside this program, or in ../libexec/bioxen. Returns 0 or -errno. */
 int launch_daemons(struct launched *out, struct bx_error *err);
 
+/* Starts the jailer in its doctor mode. *fd is the socket that its findings come from. Returns 0 or -errno. */
+int launch_doctor(int *fd, pid_t *pid, struct bx_error *err);
+
 /* Waits for both to end and reaps them. */
 void launch_wait(const struct launched *launched);
 

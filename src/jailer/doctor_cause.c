@@ -1,0 +1,215 @@
+/*
+ * doctor_cause.c - from the step that failed and its errno to the cause on this host, and to one command that mends it.
+ *
+ * It looks at the few switches that turn such things off in practice (sysctls, AppArmor, a container's filter,
+ * modules), the most specific first. It reads only, and says so when it does not know.
+ */
+#include "jailer/doctor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* ---- what is known of the host ---- */
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static bool in_container(void)
+{
+    return exists("/.dockerenv") || exists("/run/.containerenv") || exists("/run/systemd/container");
+}
+
+/* The value of a line "Name:\tvalue" of /proc/self/status. */
+static bool status_is(const char *line)
+{
+    char text[4096];
+    return doctor_read("/proc/self/status", text, sizeof text) == 0 && strstr(text, line) != NULL;
+}
+
+/* A syscall filter that was put on whoever started us. */
+static bool is_filtered(void)
+{
+    return status_is("\nSeccomp:\t2");
+}
+
+/* Our AppArmor profile, when there is one that confines. */
+static bool apparmor_profile(char *out, size_t size)
+{
+    if (doctor_read("/proc/self/attr/apparmor/current", out, size) != 0 &&
+        (!exists("/sys/module/apparmor") || doctor_read("/proc/self/attr/current", out, size) != 0))
+        return false;
+    return out[0] != '\0' && strncmp(out, "unconfined", 10) != 0;
+}
+
+/* In a chroot the mount table has no line for "/". */
+static bool in_chroot(void)
+{
+    char line[1024];
+    bool found = false;
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        char target[512];
+        found = sscanf(line, "%*d %*d %*s %*s %511s", target) == 1 && strcmp(target, "/") == 0;
+    }
+    fclose(file);
+    return !found;
+}
+
+/* ---- one cause each; true when it is the one ---- */
+
+static bool too_many_namespaces(const struct doctor_trial *trial, struct doctor_try *try)
+{
+    static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+    char path[96];
+    if (try->code != ENOSPC && try->code != EUSERS)
+        return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(path, sizeof path, "/proc/sys/user/max_%s_namespaces", kinds[i]);
+        if (doctor_number(path) != 0)
+            continue;
+        doctor_cause(try, "user.max_%s_namespaces=0: the host allows none", kinds[i]);
+        doctor_fix(try, "sudo sysctl -w user.max_%s_namespaces=15000", kinds[i]);
+        return true;
+    }
+    const char *kind = trial->sysctl != NULL ? trial->sysctl : "user";
+    snprintf(path, sizeof path, "/proc/sys/user/max_%s_namespaces", kind);
+    doctor_cause(try, "all %ld namespaces of user.max_%s_namespaces are in use, or they are nested too deep", doctor_number(path),
+                 kind);
+    doctor_fix(try, "sudo sysctl -w user.max_%s_namespaces=100000", kind);
+    return true;
+}
+
+static bool userns_switched_off(const struct doctor_host *host, struct doctor_try *try)
+{
+    if (host->privileged || try->code != EPERM || doctor_number("/proc/sys/kernel/unprivileged_userns_clone") != 0)
+        return false;
+    doctor_cause(try, "kernel.unprivileged_userns_clone=0: ordinary users may not make user namespaces");
+    doctor_fix(try, "sudo sysctl -w kernel.unprivileged_userns_clone=1");
+    return true;
+}
+
+/* Ubuntu 23.10 and later: a user namespace without a profile that allows it has no capabilities. */
+static bool userns_by_apparmor(const struct doctor_host *host, struct doctor_try *try)
+{
+    if (host->privileged || doctor_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") != 1)
+        return false;
+    doctor_cause(try, "kernel.apparmor_restrict_unprivileged_userns=1: AppArmor lets only programs with a profile use user namespaces");
+    doctor_fix(try, "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bioxen-jailer %.200s/bioxen-jailer flags=(unconfined) "
+                    "{ userns, }\\n' | sudo tee /etc/apparmor.d/bioxen-jailer && sudo apparmor_parser -r /etc/apparmor.d/bioxen-jailer",
+               host->program_dir);
+    return true;
+}
+
+static bool refused_by_filter(struct doctor_try *try)
+{
+    if (!is_filtered() || (try->code != EPERM && try->code != ENOSYS && try->code != EACCES))
+        return false;
+    doctor_cause(try, "a seccomp filter on this process%s refuses it (%s)", in_container() ? ", the container's," : "",
+                 strerror(try->code));
+    doctor_fix(try, "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt "
+                    "systempaths=unconfined IMAGE");
+    return true;
+}
+
+static bool refused_by_apparmor(struct doctor_try *try)
+{
+    char profile[160];
+    if ((try->code != EPERM && try->code != EACCES) || !apparmor_profile(profile, sizeof profile))
+        return false;
+    doctor_cause(try, "the AppArmor profile \"%s\" of this process refuses it", profile);
+    if (in_container())
+        doctor_fix(try, "docker run --security-opt apparmor=unconfined IMAGE");
+    else
+        doctor_fix(try, "sudo aa-complain '%s'", profile);
+    return true;
+}
+
+static bool refused_in_chroot(struct doctor_try *try)
+{
+    if (try->code != EPERM || !in_chroot())
+        return false;
+    doctor_cause(try, "this is a chroot: the kernel makes no user namespaces there");
+    doctor_fix(try, "sudo systemd-nspawn -D DIRECTORY bioxen doctor");
+    return true;
+}
+
+/* Root without the capabilities of root: a container's. */
+static bool root_in_name_only(const struct doctor_host *host, struct doctor_try *try)
+{
+    if (host->privileged || host->uid != 0 || (try->code != EPERM && try->code != EACCES))
+        return false;
+    doctor_cause(try, "this root has not root's capabilities, and may not make namespaces");
+    doctor_fix(try, "docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined IMAGE");
+    return true;
+}
+
+/* Is the module in the modules of the running kernel? */
+static bool module_installed(const char *release, const char *module)
+{
+    char path[160], line[512], name[64];
+    bool found = false;
+    snprintf(path, sizeof path, "/lib/modules/%.64s/modules.dep", release);
+    snprintf(name, sizeof name, "/%s.ko", module);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, ":")] = '\0';
+        found = strstr(line, name) != NULL;
+    }
+    fclose(file);
+    return found;
+}
+
+static bool is_ubuntu(void)
+{
+    char text[2048];
+    return doctor_read("/etc/os-release", text, sizeof text) == 0 && strstr(text, "ID=ubuntu") != NULL;
+}
+
+static bool without_module(const struct doctor_trial *trial, struct doctor_try *try)
+{
+    struct utsname kernel;
+    if (trial->module == NULL || uname(&kernel) != 0 ||
+        (try->code != EOPNOTSUPP && try->code != ENOENT && try->code != EPROTONOSUPPORT && try->code != ENODEV &&
+         try->code != EINVAL))
+        return false;
+    if (module_installed(kernel.release, trial->module)) {
+        doctor_cause(try, "the kernel module %s is not loaded", trial->module);
+        doctor_fix(try, "sudo modprobe %s", trial->module);
+    } else if (is_ubuntu()) {
+        doctor_cause(try, "the kernel %.64s has no module %s", kernel.release, trial->module);
+        doctor_fix(try, "sudo apt-get install linux-modules-extra-%.64s", kernel.release);
+    } else {
+        doctor_cause(try, "the kernel %.64s was built without %s", kernel.release, trial->module);
+        doctor_fix(try, "sudo apt-get install linux-image-amd64 # and boot it");
+    }
+    return true;
+}
+
+static bool old_kernel(struct doctor_try *try)
+{
+    struct utsname kernel;
+    if ((try->code != ENOSYS && try->code != EINVAL) || uname(&kernel) != 0)
+        return false;
+    doctor_cause(try, "%.100s: the kernel %.64s has it not (%s); 5.12 or later is needed", try->step, kernel.release,
+                 strerror(try->code));
+    doctor_fix(try, "sudo apt-get install linux-image-amd64 # and boot it");
+    return true;
+}
+
+void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *trial, struct doctor_try *try)
+{
+    if (too_many_namespaces(trial, try) || userns_switched_off(host, try) || userns_by_apparmor(host, try) ||
+        refused_by_filter(try) || refused_by_apparmor(try) || refused_in_chroot(try) || root_in_name_only(host, try) ||
+        without_module(trial, try) || old_kernel(try))
+        return;
+    doctor_cause(try, "%.120s failed: %s", try->step, strerror(try->code));
+}
