@@ -109,7 +109,7 @@ $L/libbioxen.a:  $(call objects,$O,src/client) $(call objects,$O,src/common)
 $(foreach m,$(MODULES),$(eval $L/$m.a: $(call objects,$O,src/$m)))
 $L/%.a:
 	@mkdir -p $(@D) && rm -f $@
-	$(call say,AR)ar rcsD $@ $(filter %.o,$^)
+	$(call say,AR)ar qcsD $@ $(filter %.o,$^)
 
 # ---- objects ------------------------------------------------------------------------------------------------
 GENERATED := $(GEN)/syscall_names.h $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(if $(wildcard lua/*.lua),$(GEN)/lua_embed.h)
