@@ -98,7 +98,8 @@ static bool userns_switched_off(const struct doctor_host *host, struct doctor_tr
 /* Ubuntu 23.10 and later: a user namespace without a profile that allows it has no capabilities. */
 static bool userns_by_apparmor(const struct doctor_host *host, struct doctor_try *try)
 {
-    if (host->privileged || doctor_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") != 1)
+    if (host->privileged || (try->code != EPERM && try->code != EACCES) ||
+        doctor_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") != 1)
         return false;
     doctor_cause(try, "kernel.apparmor_restrict_unprivileged_userns=1: AppArmor lets only programs with a profile use user namespaces");
     doctor_fix(try, "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bioxen-jailer %.200s/bioxen-jailer flags=(unconfined) "

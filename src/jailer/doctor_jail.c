@@ -337,7 +337,7 @@ const struct doctor_trial doctor_jail_trials[] = {
     {"userns", "user namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "user", NULL, try_user},
     {"uid-map", "maps of uid and gid", RUN, true, DOCTOR_MISSING, ALWAYS, "user", NULL, try_map},
     {"uid-own", "a host uid of its own for each VM", RUN, true, DOCTOR_MISSING, PRIVILEGED, "user", NULL, try_map_foreign},
-    {"uid-own", "a host uid of its own for each VM", "bioxen run as root", false, DOCTOR_DEGRADED, ORDINARY, "user", NULL,
+    {"uid-own", "a host uid of its own for each VM", "a second wall between VMs", false, DOCTOR_DEGRADED, ORDINARY, "user", NULL,
      try_map_foreign},
     {"mount-ns", "mount namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "mnt", NULL, try_mnt},
     {"pid-ns", "pid namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "pid", NULL, try_pid},
