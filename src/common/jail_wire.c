@@ -1,0 +1,233 @@
+/*
+ * jail_wire.c - the checks of every message on the link. They trust nothing but the length that the kernel reports,
+ * read only inside it, and keep nothing.
+ */
+#include "jail_wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#define HANDED_FDS 3u /* stdout, stderr, lifeline */
+
+/* The same bounds as a client's request has (vm_spec.c): checked again, because bioxend may have been subverted. */
+#define BYTES_MAX (1ull << 50)
+#define TIME_MAX_MS (366ull * 86400 * 1000)
+#define CPUS_MILLI_MIN 10u
+#define CPUS_MILLI_MAX 1000000u
+#define PIDS_MAX 4194304u
+#define INODES_MAX 16777216u
+#define LIMIT_BITS ((uint32_t)(JW_LIMIT_MEMORY | JW_LIMIT_CPUS | JW_LIMIT_PIDS | JW_LIMIT_CPU_TIME))
+
+static bool all_zero(const void *bytes, size_t size)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < size; i++)
+        if (byte[i] != 0)
+            return false;
+    return true;
+}
+
+/* Terminated inside its field, and nothing behind the end: no field carries a second message. */
+static bool text_sound(const char *text, size_t size)
+{
+    size_t length = strnlen(text, size);
+    return length < size && all_zero(text + length, size - length);
+}
+
+static bool name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+}
+
+static bool hostname_sound(const char *name, size_t size)
+{
+    if (!text_sound(name, size) || name[0] == '\0')
+        return false;
+    for (const char *c = name; *c != '\0'; c++)
+        if (!name_byte(*c))
+            return false;
+    return true;
+}
+
+static bool component_sound(const char *start, size_t length)
+{
+    return length > 0 && !(length == 1 && start[0] == '.') && !(length == 2 && start[0] == '.' && start[1] == '.');
+}
+
+static bool target_sound(const char *target)
+{
+    if (!text_sound(target, BX_MOUNT_TARGET_MAX) || target[0] != '/')
+        return false;
+    const char *start = target + 1;
+    for (;;) {
+        size_t length = strcspn(start, "/");
+        if (!component_sound(start, length))
+            return false;
+        if (start[length] == '\0')
+            return true;
+        start += length + 1;
+    }
+}
+
+/* Is one the other, or inside the other? "/a" and "/a/b" are, "/a" and "/ab" are not. */
+static bool targets_overlap(const char *a, const char *b)
+{
+    size_t length_a = strlen(a), length_b = strlen(b);
+    size_t shorter = length_a < length_b ? length_a : length_b;
+    const char *longer = length_a < length_b ? b : a;
+    return strncmp(a, b, shorter) == 0 && (longer[shorter] == '\0' || longer[shorter] == '/');
+}
+
+/*
+ * A mount inside another mount would be made in a directory that strangers can write to; so would one inside
+ * /tmp. Neither has a use that a second name does not serve.
+ */
+static const char *check_mount(const struct jw_spawn *spawn, unsigned index)
+{
+    const struct jw_mount *mount = &spawn->mounts[index];
+    if (mount->writable > 1 || !all_zero(mount->pad, sizeof mount->pad))
+        return "a mount's flags are not 0 or 1";
+    if (!target_sound(mount->target))
+        return "a mount's target is not an absolute path in normal form";
+    if (targets_overlap(mount->target, "/tmp"))
+        return "a mount's target is /tmp or inside it, where the VM has its own scratch space";
+    for (unsigned i = 0; i < index; i++)
+        if (targets_overlap(mount->target, spawn->mounts[i].target))
+            return "one mount's target is inside another's";
+    return NULL;
+}
+
+static const char *check_mounts(const struct jw_spawn *spawn)
+{
+    if (spawn->mount_count > BX_MOUNTS_MAX)
+        return "too many mounts";
+    if (spawn->mount_count > 0 && spawn->profile != JW_FULL)
+        return "mounts need the profile full";
+    for (unsigned i = 0; i < BX_MOUNTS_MAX; i++) {
+        const char *wrong = NULL;
+        if (i < spawn->mount_count)
+            wrong = check_mount(spawn, i);
+        else if (!all_zero(&spawn->mounts[i], sizeof spawn->mounts[i]))
+            wrong = "bytes behind the last mount";
+        if (wrong != NULL)
+            return wrong;
+    }
+    return NULL;
+}
+
+static const char *check_scratch(const struct jw_spawn *spawn)
+{
+    if (spawn->profile == JW_RESTRICTED)
+        return spawn->tmp_bytes == 0 && spawn->tmp_inodes == 0 ? NULL : "scratch space needs the profile full";
+    if (spawn->tmp_bytes < 4096 || spawn->tmp_bytes > BYTES_MAX)
+        return "the size of /tmp is out of range";
+    if (spawn->tmp_inodes < 2 || spawn->tmp_inodes > INODES_MAX)
+        return "the number of inodes of /tmp is out of range";
+    return NULL;
+}
+
+static const char *check_limits(const struct jw_spawn *spawn)
+{
+    if (spawn->memory_bytes < BX_MEMORY_MIN || spawn->memory_bytes > BYTES_MAX)
+        return "the memory limit is out of range";
+    if (spawn->cpu_time_ms > TIME_MAX_MS)
+        return "the limit of CPU time is out of range";
+    if (spawn->pids < 1 || spawn->pids > PIDS_MAX)
+        return "the limit of processes is out of range";
+    if (spawn->cpus_milli < CPUS_MILLI_MIN || spawn->cpus_milli > CPUS_MILLI_MAX)
+        return "the limit of processors is out of range";
+    if ((spawn->required & ~LIMIT_BITS) != 0)
+        return "an unknown limit is required";
+    return NULL;
+}
+
+static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
+{
+    if (spawn->profile > JW_FULL)
+        return "unknown profile";
+    if (!all_zero(spawn->pad, sizeof spawn->pad))
+        return "bytes where none belong";
+    if (!hostname_sound(spawn->hostname, sizeof spawn->hostname))
+        return "the host name is not 1 to 63 letters, digits, '_', '-' or '.'";
+    const char *wrong = check_limits(spawn);
+    if (wrong == NULL)
+        wrong = check_scratch(spawn);
+    if (wrong == NULL)
+        wrong = check_mounts(spawn);
+    if (wrong == NULL && fds != HANDED_FDS + spawn->mount_count)
+        wrong = "the number of descriptors does not fit the request";
+    return wrong;
+}
+
+const char *jw_request_check(const void *bytes, uint64_t length, unsigned fds)
+{
+    struct jw_request request;
+    if (length != sizeof request)
+        return "the size of the request is wrong";
+    memcpy(&request, bytes, sizeof request);
+    if (request.magic != JW_MAGIC)
+        return "the request is from another version of bioxen";
+    if (request.pad != 0)
+        return "bytes where none belong";
+    switch (request.type) {
+    case JW_SPAWN:
+        return request.vm == 0 ? "the VM has no number" : check_spawn(&request.spawn, fds);
+    case JW_KILL:
+    case JW_SHUTDOWN:
+        if ((request.type == JW_KILL) != (request.vm != 0))
+            return "the VM's number is missing or too much";
+        return fds == 0 && all_zero(&request.spawn, sizeof request.spawn) ? NULL : "bytes where none belong";
+    default:
+        return "unknown request";
+    }
+}
+
+static const char *check_spawned(const struct jw_spawned *spawned)
+{
+    if (spawned->pid <= 0)
+        return "the VM has no process";
+    if (spawned->memory_enforcer > JW_BY_CPU_TIMER || spawned->cpus_enforcer > JW_BY_CPU_TIMER ||
+        spawned->pids_enforcer > JW_BY_CPU_TIMER || spawned->cpu_time_enforcer > JW_BY_CPU_TIMER)
+        return "unknown enforcer";
+    return NULL;
+}
+
+static const char *check_failed(const struct jw_failed *failed)
+{
+    if (failed->code <= 0)
+        return "a failure without a code";
+    return text_sound(failed->text, sizeof failed->text) ? NULL : "the text does not end";
+}
+
+/* CLD_EXITED, CLD_KILLED and CLD_DUMPED, without the headers of one platform: 1, 2 and 3 on Linux. */
+static const char *check_death(const struct jw_death *death)
+{
+    if (death->wait_code < 1 || death->wait_code > 3 || death->wait_status < 0 || death->wait_status > 255)
+        return "a death that is none";
+    return death->cpu_time_hit <= 1 ? NULL : "bytes where none belong";
+}
+
+const char *jw_reply_check(const void *bytes, uint64_t length)
+{
+    struct jw_reply reply;
+    if (length != sizeof reply)
+        return "the size of the reply is wrong";
+    memcpy(&reply, bytes, sizeof reply);
+    if (reply.magic != JW_MAGIC)
+        return "the reply is from another version of bioxen";
+    if (reply.pad != 0 || reply.vm == 0)
+        return "the VM's number is missing, or bytes where none belong";
+    size_t used;
+    const char *wrong;
+    switch (reply.type) {
+    case JW_SPAWNED: used = sizeof reply.u.spawned, wrong = check_spawned(&reply.u.spawned); break;
+    case JW_FAILED: used = sizeof reply.u.failed, wrong = check_failed(&reply.u.failed); break;
+    case JW_DEATH: used = sizeof reply.u.death, wrong = check_death(&reply.u.death); break;
+    default: return "unknown reply";
+    }
+    if (wrong != NULL)
+        return wrong;
+    return all_zero((const char *)&reply.u + used, sizeof reply.u - used) ? NULL : "bytes where none belong";
+}
