@@ -1,0 +1,29 @@
+/*
+ * heap.h - the allocator of the Lua state, with a ceiling.
+ *
+ * Above the ceiling an allocation fails, and Lua turns that into its error "not enough memory", which the script may
+ * catch. The kernel's limit stands behind it, a little higher, for whatever is not counted here.
+ */
+#ifndef BX_VM_HEAP_H
+#define BX_VM_HEAP_H
+
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vm_heap {
+    size_t ceiling;      /* bytes; SIZE_MAX is none */
+    size_t used;         /* live blocks, as malloc sizes them */
+    size_t mapped;       /* the part of the process that malloc mapped for large blocks */
+    uintptr_t start;     /* where the process's heap began */
+    size_t refused;      /* a request that was refused while the script had the collector stopped, else 0 */
+    lua_State *L;        /* whose heap this is, once there is one */
+};
+
+/* Call before anything else has allocated: what the process had before does not count. */
+void vm_heap_init(struct vm_heap *heap);
+
+/* A lua_Alloc; `ud` is the heap. Making a block smaller never fails. */
+void *vm_heap_realloc(void *ud, void *block, size_t old_size, size_t new_size);
+
+#endif
