@@ -93,13 +93,15 @@ enum cli_parsed cli_parse_options(const struct cli_verb *verb, int argc, char **
                                   void *context, int *next);
 
 /* Writes "2MiB to 64TiB" and the like, or "" for kinds without a range. */
-#define CLI_RANGE_MAX 64
+#define CLI_RANGE_MAX 80
 void cli_format_range(const struct cli_option *option, char out[CLI_RANGE_MAX]);
 
-/* Prints "bioxen: ", the text and a newline to stderr; control characters are escaped when that is a terminal. */
+/* Prints "bioxen: ", the text and a newline to stderr. One line, whatever names are in it: control characters, newlines
+ * too, and what is no UTF-8 are written as \xNN. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same for text of any length and any bytes, without "bioxen: " and the newline. */
+/* Prints several lines that a script may have a part in: newlines and tabs stay, and where stderr is no terminal so does what is
+ * no UTF-8. */
 void cli_say_bytes(const char *bytes, size_t length);
 
 #endif

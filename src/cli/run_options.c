@@ -1,0 +1,298 @@
+/*
+ * run_options.c - the options of `bioxen run`: their one table, and the request that they make.
+ *
+ * The parser, the help text and the test of man page and completions read the table. Nothing is opened here.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run.h"
+
+enum option_id {
+    OPT_CODE = 'e',
+    OPT_PROFILE = 256, OPT_MEMORY, OPT_CPUS, OPT_TIMEOUT, OPT_CPU_TIME, OPT_PIDS, OPT_OUTPUT_LIMIT, OPT_ENV, OPT_MOUNT,
+    OPT_NETWORK, OPT_REPORT, OPT_NAME,
+};
+
+#define MiB (UINT64_C(1) << 20)
+#define SIZE_TOP (UINT64_C(64) << 40)     /* half of an x86-64 process's address space */
+#define TIME_TOP (UINT64_C(8760) * 3600000) /* a year */
+#define PIDS_TOP 4194304                  /* the kernel's own bound (PID_MAX_LIMIT) */
+
+const struct cli_option run_options[RUN_OPTION_COUNT] = {
+    { .id = OPT_CODE, .kind = CLI_TEXT, .value = "CODE", .help = "run CODE instead of a script" },
+    { .id = OPT_PROFILE, .name = "profile", .kind = CLI_WORD, .value = "NAME", .words = "restricted|full",
+      .fallback = "restricted", .help = "what the script may do: restricted or full" },
+    { .id = OPT_MEMORY, .name = "memory", .kind = CLI_SIZE, .value = "SIZE", .min = 2 * MiB, .max = SIZE_TOP,
+      .fallback = "64MiB", .help = "memory" },
+    { .id = OPT_CPUS, .name = "cpus", .kind = CLI_CPUS, .value = "NUMBER", .min = 10, .max = 1000000, .fallback = "1",
+      .help = "processors" },
+    { .id = OPT_TIMEOUT, .name = "timeout", .kind = CLI_TIME, .value = "TIME", .min = 1, .max = TIME_TOP,
+      .fallback = "none", .help = "wall time" },
+    { .id = OPT_CPU_TIME, .name = "cpu-time", .kind = CLI_TIME, .value = "TIME", .min = 1, .max = TIME_TOP,
+      .fallback = "none", .help = "CPU time" },
+    { .id = OPT_PIDS, .name = "pids", .kind = CLI_COUNT, .value = "NUMBER", .min = 1, .max = PIDS_TOP, .fallback = "16",
+      .help = "processes and threads" },
+    { .id = OPT_OUTPUT_LIMIT, .name = "output-limit", .kind = CLI_SIZE, .value = "SIZE", .min = 1, .max = SIZE_TOP,
+      .fallback = "10MiB", .help = "stdout and stderr together" },
+    { .id = OPT_ENV, .name = "env", .kind = CLI_TEXT, .value = "K[=V]",
+      .help = "set a variable for os.getenv; without =V: the caller's own; repeatable" },
+    { .id = OPT_MOUNT, .name = "mount", .kind = CLI_FILE, .value = "HOST:VM[:ro|rw]",
+      .help = "show a directory or file, read-only unless rw; profile full only; repeatable" },
+    { .id = OPT_NETWORK, .name = "network", .kind = CLI_TEXT, .value = "none", .fallback = "none",
+      .help = "network" },
+    { .id = OPT_REPORT, .name = "report", .kind = CLI_FILE, .value = "FILE",
+      .help = "write how it ended as JSON" },
+    { .id = OPT_NAME, .name = "name", .kind = CLI_TEXT, .value = "NAME", .fallback = "from the script's",
+      .help = "the VM's name: letters, digits, _ - .; at most 63" },
+};
+
+/* What the handler of options needs besides the request. */
+struct parsing {
+    struct run_request *request;
+    const char *name;
+    size_t env_room; /* pairs */
+};
+
+int run_fail(struct run_failure *failure, int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    failure->status = status;
+    vsnprintf(failure->text, sizeof failure->text, format, args);
+    va_end(args);
+    return -1;
+}
+
+static struct bioxen_string string_of(const char *bytes, size_t length)
+{
+    return (struct bioxen_string){ .bytes = bytes, .length = length };
+}
+
+static bool is_name_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+}
+
+/* A first "-" would be an option and a first "." a hidden file, wherever the name is used. */
+static bool may_begin_name(char c)
+{
+    return is_name_character(c) && c != '-' && c != '.';
+}
+
+bool run_name_is_legal(const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++)
+        if (!is_name_character(name[i]))
+            return false;
+    return length >= 1 && length <= RUN_NAME_MAX && may_begin_name(name[0]);
+}
+
+void run_name_from_path(const char *path, char out[RUN_NAME_MAX + 1])
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash != NULL ? slash + 1 : path;
+    size_t length = strlen(base), used = 0;
+    if (length > 4 && strcmp(base + length - 4, ".lua") == 0)
+        length -= 4;
+    for (size_t i = 0; i < length && used < RUN_NAME_MAX; i++)
+        if (used > 0 || may_begin_name(base[i]))
+            out[used++] = is_name_character(base[i]) ? base[i] : '-';
+    out[used] = '\0';
+    if (used == 0)
+        strcpy(out, "script");
+}
+
+/* Sets or replaces a variable: the last one wins. */
+static int put_env(struct parsing *parsing, struct bioxen_string name, const char *value)
+{
+    struct bioxen_config *config = &parsing->request->config;
+    struct bioxen_string *env = parsing->request->env;
+    size_t at = 0;
+    while (at < config->env_count && (env[2 * at].length != name.length || memcmp(env[2 * at].bytes, name.bytes, name.length) != 0))
+        at++;
+    if (at == parsing->env_room) {
+        size_t room = 2 * parsing->env_room + 16;
+        env = reallocarray(env, room, 2 * sizeof *env);
+        if (env == NULL) {
+            cli_say("out of memory");
+            return -1;
+        }
+        parsing->request->env = env;
+        parsing->env_room = room;
+    }
+    env[2 * at] = name;
+    env[2 * at + 1] = string_of(value, strlen(value));
+    if (at == config->env_count)
+        config->env_count++;
+    return 0;
+}
+
+static int take_env(struct parsing *parsing, const char *text)
+{
+    size_t length = strcspn(text, "=");
+    if (length == 0) {
+        cli_say("--env: '%s' has no name; allowed is NAME=VALUE, or NAME for the caller's own value", text);
+        return -1;
+    }
+    const char *value = text[length] == '=' ? text + length + 1 : getenv(text);
+    if (value == NULL) {
+        cli_say("--env: '%s' is not set in the environment; allowed is NAME=VALUE, or NAME for the caller's own value", text);
+        return -1;
+    }
+    return put_env(parsing, string_of(text, length), value);
+}
+
+static int take_mount(struct run_request *request, const char *text)
+{
+    struct run_mount mount;
+    if (run_mount_parse(text, &mount) < 0)
+        return -1;
+    for (size_t i = 0; i < request->mount_count; i++)
+        if (strcmp(request->mounts[i].target, mount.target) == 0) {
+            cli_say("--mount: '%s': something is mounted at %s already", text, mount.target);
+            free(mount.host);
+            return -1;
+        }
+    if (request->mount_count == BIOXEN_MOUNTS_MAX) {
+        cli_say("--mount: '%s' is one too many; %d are allowed", text, BIOXEN_MOUNTS_MAX);
+        free(mount.host);
+        return -1;
+    }
+    request->mounts[request->mount_count++] = mount;
+    return 0;
+}
+
+static int take_network(const char *text)
+{
+    if (strcmp(text, "none") == 0)
+        return 0;
+    if (strcmp(text, "fabric") == 0)
+        cli_say("--network: this version has no fabric yet; allowed is none");
+    else
+        cli_say("--network: '%s' is unknown; allowed is none", text);
+    return -1;
+}
+
+static int take_code(struct run_request *request, const char *text)
+{
+    if (request->code != NULL) {
+        cli_say("run: -e was given twice; separate statements with newlines or ';'");
+        return -1;
+    }
+    request->code = text;
+    return 0;
+}
+
+static int take_name(struct parsing *parsing, const char *text)
+{
+    if (!run_name_is_legal(text)) {
+        cli_say("--name: '%s' is no name; allowed are 1 to %d letters, digits, '_', '-' and '.', first a letter, digit or '_'", text,
+                RUN_NAME_MAX);
+        return -1;
+    }
+    parsing->name = text;
+    return 0;
+}
+
+static int take_option(const struct cli_option *option, const char *text, uint64_t number, void *context)
+{
+    struct parsing *parsing = context;
+    struct run_request *request = parsing->request;
+    struct bioxen_config *config = &request->config;
+    switch (option->id) {
+    case OPT_CODE: return take_code(request, text);
+    case OPT_PROFILE: config->profile = strcmp(text, "full") == 0 ? BIOXEN_FULL : BIOXEN_RESTRICTED; return 0;
+    case OPT_MEMORY: config->memory = number; config->required |= BIOXEN_REQUIRE_MEMORY; return 0;
+    case OPT_CPUS: config->cpus_milli = (uint32_t)number; config->required |= BIOXEN_REQUIRE_CPUS; return 0;
+    case OPT_TIMEOUT: config->timeout_ms = number; return 0;
+    case OPT_CPU_TIME: config->cpu_time_ms = number; config->required |= BIOXEN_REQUIRE_CPU_TIME; return 0;
+    case OPT_PIDS: config->pids = (uint32_t)number; config->required |= BIOXEN_REQUIRE_PIDS; return 0;
+    case OPT_OUTPUT_LIMIT: config->output_limit = number; return 0;
+    case OPT_ENV: return take_env(parsing, text);
+    case OPT_MOUNT: return take_mount(request, text);
+    case OPT_NETWORK: return take_network(text);
+    case OPT_REPORT: request->report = text; return 0;
+    default: return take_name(parsing, text);
+    }
+}
+
+/* The first argument after the options is the script, unless -e gave one. Returns the index of the script's arguments, or -1. */
+static int choose_source(struct run_request *request, int argc, char **argv, int next)
+{
+    if (request->code != NULL) {
+        request->kind = RUN_CODE;
+        request->script = "-e";
+        request->title = "(command line)";
+        return next;
+    }
+    if (next == argc) {
+        cli_say("run: no script given (see 'bioxen run --help')");
+        return -1;
+    }
+    request->script = argv[next];
+    request->kind = strcmp(request->script, "-") == 0 ? RUN_STDIN : RUN_FILE;
+    request->title = request->kind == RUN_STDIN ? "stdin" : request->script;
+    return next + 1;
+}
+
+static int set_args(struct run_request *request, int argc, char **argv, int next)
+{
+    size_t count = (size_t)(argc - next) + 1;
+    request->args = calloc(count, sizeof *request->args);
+    if (request->args == NULL || asprintf(&request->chunk, "%c%s", request->kind == RUN_FILE ? '@' : '=', request->title) < 0) {
+        request->chunk = NULL;
+        cli_say("out of memory");
+        return -1;
+    }
+    request->args[0] = string_of(request->script, strlen(request->script));
+    for (size_t i = 1; i < count; i++)
+        request->args[i] = string_of(argv[next + (int)i - 1], strlen(argv[next + (int)i - 1]));
+    request->config.args = request->args;
+    request->config.arg_count = count;
+    request->config.chunk_name = request->chunk;
+    request->config.env = request->env;
+    return 0;
+}
+
+static void set_name(struct run_request *request, const char *given)
+{
+    if (given != NULL)
+        snprintf(request->name, sizeof request->name, "%s", given);
+    else if (request->kind == RUN_FILE)
+        run_name_from_path(request->script, request->name);
+    else
+        strcpy(request->name, request->kind == RUN_STDIN ? "stdin" : "command");
+    request->config.name = request->name;
+}
+
+enum cli_parsed run_request_parse(struct run_request *request, int argc, char **argv)
+{
+    struct parsing parsing = { .request = request };
+    int next;
+    memset(request, 0, sizeof *request);
+    bioxen_config_init(&request->config);
+    enum cli_parsed parsed = cli_parse_options(&verb_run, argc, argv, take_option, &parsing, &next);
+    if (parsed != CLI_PARSED)
+        return parsed;
+    if (request->mount_count > 0 && request->config.profile != BIOXEN_FULL) {
+        cli_say("--mount: needs --profile full; a restricted VM has no files");
+        return CLI_PARSED_WRONG;
+    }
+    next = choose_source(request, argc, argv, next);
+    if (next < 0 || set_args(request, argc, argv, next) < 0)
+        return CLI_PARSED_WRONG;
+    set_name(request, parsing.name);
+    return CLI_PARSED;
+}
+
+void run_request_fini(struct run_request *request)
+{
+    for (size_t i = 0; i < request->mount_count; i++)
+        free(request->mounts[i].host);
+    free(request->chunk);
+    free(request->args);
+    free(request->env);
+}

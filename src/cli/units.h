@@ -1,0 +1,30 @@
+/*
+ * units.h - reads and writes sizes, times and numbers of processors. No printing, no state.
+ *
+ * Readers take the whole text or nothing: 0, -EINVAL when it is no such quantity, -ERANGE when it does
+ * not fit in 64 bits. `out` is untouched on failure.
+ */
+#ifndef BX_CLI_UNITS_H
+#define BX_CLI_UNITS_H
+
+#include <stdint.h>
+
+/* Bytes: "65536", or a number, also with a fraction, and K, M, G, T or KiB, MiB, GiB, TiB in any case. */
+int units_size(const char *text, uint64_t *out);
+
+/* Milliseconds: numbers, also with a fraction, each with ms, s, m or h: "250ms", "1.5s", "1m30s". */
+int units_time(const char *text, uint64_t *out);
+
+/* Thousandths of a processor: "0.5", "2", ".25". What is finer than a thousandth is dropped. */
+int units_cpus(const char *text, uint64_t *out);
+
+/* A whole number in decimal digits. */
+int units_count(const char *text, uint64_t *out);
+
+/* The shortest exact form, which the readers read back to the same value. */
+#define UNITS_TEXT_MAX 32
+void units_format_size(uint64_t bytes, char out[UNITS_TEXT_MAX]);
+void units_format_time(uint64_t milliseconds, char out[UNITS_TEXT_MAX]);
+void units_format_cpus(uint64_t thousandths, char out[UNITS_TEXT_MAX]);
+
+#endif
