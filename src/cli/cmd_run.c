@@ -1,8 +1,8 @@
 /*
  * cmd_run.c - bioxen run: one script in one fresh VM, from the command line to the exit status.
  *
- * The daemons start while the script is read; what can be refused without them (the script's kind, the mounts, the report's
- * path) is refused before.
+ * The daemons start while the script is read; what can be refused without them (the script's kind, the
+ * mounts, the report's path) is refused before.
  */
 #include <errno.h>
 #include <string.h>
@@ -78,7 +78,8 @@ static int run_script(struct run *run)
     uint32_t vm;
     if (prepare(run, &failure) < 0 || start(run, &vm, &failure) < 0)
         return fail(run, &failure);
-    struct run_loop loop = { .manager = run->manager, .vm = vm, .modules = &run->modules, .wake_fd = run->wake_fd };
+    struct run_loop loop = {
+        .manager = run->manager, .vm = vm, .modules = &run->modules, .wake_fd = run->wake_fd};
     if (run_loop_follow(&loop, &record, &failure) < 0)
         return fail(run, &failure);
     run_record_correct(&record, &loop, text, sizeof text);
@@ -88,7 +89,7 @@ static int run_script(struct run *run)
 
 static int run_run(int argc, char **argv)
 {
-    struct run run = { .source.fd = -1, .modules.fd = -1, .wake_fd = -1 };
+    struct run run = {.source.fd = -1, .modules.fd = -1, .wake_fd = -1};
     struct run_failure failure;
     int status = CLI_USAGE;
     enum cli_parsed parsed = run_request_parse(&run.request, argc, argv);

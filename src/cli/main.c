@@ -1,8 +1,9 @@
 /*
- * main.c - bioxen, the command line: finds the verb and calls it. Holds no privilege, touches no cgroup, namespace
- * or netlink socket; whatever is done is asked of libbioxen.
+ * main.c - bioxen, the command line: finds the verb and calls it. Holds no privilege, touches no cgroup,
+ * namespace or netlink socket; whatever is done is asked of libbioxen.
  *
- * No locale is set and nothing is initialised that a verb may not need: this start is part of every run's time.
+ * No locale is set and nothing is initialised that a verb may not need: this start is part of every run's
+ * time.
  */
 #include <errno.h>
 #include <fcntl.h>

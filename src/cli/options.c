@@ -17,7 +17,7 @@
 /* No verb has more; checked when the tables for getopt_long are made. */
 #define OPTIONS_MAX 40
 
-static const struct cli_option help_option = { .id = 'h', .name = "help", .kind = CLI_FLAG };
+static const struct cli_option help_option = {.id = 'h', .name = "help", .kind = CLI_FLAG};
 
 struct getopt_tables {
     struct option longs[OPTIONS_MAX + 2];
@@ -29,13 +29,15 @@ static void make_tables(const struct cli_verb *verb, struct getopt_tables *table
     size_t longs = 0;
     char *s = tables->shorts;
     memset(tables, 0, sizeof *tables);
-    s += strlen(strcpy(s, "+:h")); /* "+": stop at the first argument that is no option; ":": we print the errors */
-    tables->longs[longs++] = (struct option){ .name = "help", .has_arg = no_argument, .val = 'h' };
+    s += strlen(
+        strcpy(s, "+:h")); /* "+": stop at the first argument that is no option; ":": we print the errors */
+    tables->longs[longs++] = (struct option){.name = "help", .has_arg = no_argument, .val = 'h'};
     for (size_t i = 0; i < verb->option_count && i < OPTIONS_MAX; i++) {
         const struct cli_option *option = &verb->options[i];
         int has_arg = option->kind == CLI_FLAG ? no_argument : required_argument;
         if (option->name != NULL)
-            tables->longs[longs++] = (struct option){ .name = option->name, .has_arg = has_arg, .val = option->id };
+            tables->longs[longs++] =
+                (struct option){.name = option->name, .has_arg = has_arg, .val = option->id};
         if (option->id < 256) {
             *s++ = (char)option->id;
             if (has_arg == required_argument)
@@ -65,10 +67,18 @@ static void label(const struct cli_option *option, char out[LABEL_MAX])
 static void format_number(enum cli_kind kind, uint64_t number, char out[UNITS_TEXT_MAX])
 {
     switch (kind) {
-    case CLI_SIZE: units_format_size(number, out); break;
-    case CLI_TIME: units_format_time(number, out); break;
-    case CLI_CPUS: units_format_cpus(number, out); break;
-    default: snprintf(out, UNITS_TEXT_MAX, "%llu", (unsigned long long)number); break;
+    case CLI_SIZE:
+        units_format_size(number, out);
+        break;
+    case CLI_TIME:
+        units_format_time(number, out);
+        break;
+    case CLI_CPUS:
+        units_format_cpus(number, out);
+        break;
+    default:
+        snprintf(out, UNITS_TEXT_MAX, "%llu", (unsigned long long)number);
+        break;
     }
 }
 
@@ -86,20 +96,28 @@ void cli_format_range(const struct cli_option *option, char out[CLI_RANGE_MAX])
 static const char *form_of(enum cli_kind kind)
 {
     switch (kind) {
-    case CLI_SIZE: return "a size: bytes, or a number with K, M, G or T (or KiB, MiB, GiB, TiB), like 64MiB";
-    case CLI_TIME: return "a time: a number with ms, s, m or h, like 250ms or 5s";
-    case CLI_CPUS: return "a number of processors, like 0.5 or 2";
-    default: return "a whole number";
+    case CLI_SIZE:
+        return "a size: bytes, or a number with K, M, G or T (or KiB, MiB, GiB, TiB), like 64MiB";
+    case CLI_TIME:
+        return "a time: a number with ms, s, m or h, like 250ms or 5s";
+    case CLI_CPUS:
+        return "a number of processors, like 0.5 or 2";
+    default:
+        return "a whole number";
     }
 }
 
 static int read_number(enum cli_kind kind, const char *text, uint64_t *number)
 {
     switch (kind) {
-    case CLI_SIZE: return units_size(text, number);
-    case CLI_TIME: return units_time(text, number);
-    case CLI_CPUS: return units_cpus(text, number);
-    default: return units_count(text, number);
+    case CLI_SIZE:
+        return units_size(text, number);
+    case CLI_TIME:
+        return units_time(text, number);
+    case CLI_CPUS:
+        return units_cpus(text, number);
+    default:
+        return units_count(text, number);
     }
 }
 
@@ -114,7 +132,8 @@ static int check_number(const struct cli_option *option, const char *text, uint6
         return -1;
     }
     if (rc < 0 || *number < option->min || *number > option->max) {
-        const char *hint = option->kind == CLI_TIME && rc == 0 && *number == 0 ? "; leave the option out for no limit" : "";
+        const char *hint =
+            option->kind == CLI_TIME && rc == 0 && *number == 0 ? "; leave the option out for no limit" : "";
         cli_say("%s: '%s' is out of range: allowed is %s%s", name, text, range, hint);
         return -1;
     }
@@ -133,8 +152,9 @@ static int check_word(const struct cli_option *option, const char *text)
             return 0;
         suggest_offer(&near, word);
     }
-    cli_say("%s: '%s' is not one of %s%s%s%s", name, text, option->words, near.best != NULL ? "; did you mean '" : "",
-            near.best != NULL ? near.best : "", near.best != NULL ? "'?" : "");
+    cli_say("%s: '%s' is not one of %s%s%s%s", name, text, option->words,
+            near.best != NULL ? "; did you mean '" : "", near.best != NULL ? near.best : "",
+            near.best != NULL ? "'?" : "");
     return -1;
 }
 
@@ -160,9 +180,11 @@ static void say_unknown(const struct cli_verb *verb, const char *argument)
                 suggest_offer(&near, verb->options[i].name);
     }
     if (near.best != NULL)
-        cli_say("%s: unknown option '%.*s'; did you mean '--%s'?", verb->name, (int)length, argument, near.best);
+        cli_say("%s: unknown option '%.*s'; did you mean '--%s'?", verb->name, (int)length, argument,
+                near.best);
     else
-        cli_say("%s: unknown option '%.*s' (see 'bioxen %s --help')", verb->name, (int)length, argument, verb->name);
+        cli_say("%s: unknown option '%.*s' (see 'bioxen %s --help')", verb->name, (int)length, argument,
+                verb->name);
 }
 
 /* Is the argument a long option that was written out? getopt_long also takes beginnings. */
@@ -180,7 +202,7 @@ static void say_wrong(const struct cli_verb *verb, int found, const char *argume
     char name[LABEL_MAX];
     bool is_long = strncmp(argument, "--", 2) == 0;
     if (option == NULL || (is_long && !is_written_out(argument, option))) {
-        char letter[3] = { '-', (char)optopt, '\0' };
+        char letter[3] = {'-', (char)optopt, '\0'};
         say_unknown(verb, is_long ? argument : letter);
         return;
     }

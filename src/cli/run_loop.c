@@ -1,6 +1,7 @@
 /*
- * run_loop.c - follows one VM from its start to its end: passes its output on, finds its modules, and ends it when we are
- * told to end or nobody takes its output any more. What ends a VM for its limits is not decided here.
+ * run_loop.c - follows one VM from its start to its end: passes its output on, finds its modules, and ends
+ * it when we are told to end or nobody takes its output any more. What ends a VM for its limits is not
+ * decided here.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,12 +13,16 @@
 
 #include "run.h"
 
-/* How long a VM that was asked to end is waited for. It takes about a millisecond; this much late, something is
- * broken, and our own end (by end of file) is what is left to end it. */
+/*
+ * How long a VM that was asked to end is waited for. It takes about a millisecond; this much late,
+ * something is broken, and our own end (by end of file) is what is left to end it.
+ */
 #define GRACE_MS 3000
 
-/* How long, after a signal, a reader of our output that stands still is waited for: what is on its way arrives, and Ctrl-C
- * does not hang. */
+/*
+ * How long, after a signal, a reader of our output that stands still is waited for: what is on its way
+ * arrives, and Ctrl-C does not hang.
+ */
 #define STALL_MS 250
 
 static uint64_t now_ms(void)
@@ -36,7 +41,10 @@ static int time_left(const struct run_loop *loop)
     return now < loop->give_up ? (int)(loop->give_up - now) : 0;
 }
 
-/* A failure to ask needs no words: the next event says what became of the VM, or that the orchestrator is gone. */
+/*
+ * A failure to ask needs no words: the next event says what became of the VM, or that the orchestrator is
+ * gone.
+ */
 static void end_vm(struct run_loop *loop, int signal)
 {
     if (loop->give_up == 0)
@@ -53,7 +61,10 @@ static void look_for_signal(struct run_loop *loop)
     end_vm(loop, caught);
 }
 
-/* Writes on after a signal: the event's bytes live only until the next call on the manager, which end_vm makes. */
+/*
+ * Writes on after a signal: the event's bytes live only until the next call on the manager, which end_vm
+ * makes.
+ */
 static int write_interrupted(struct run_loop *loop, int fd, const char *bytes, size_t length)
 {
     char *kept = malloc(length + 1);
@@ -75,7 +86,8 @@ static void on_output(struct run_loop *loop, int stream, struct bioxen_string by
     if (loop->output_error != 0 || loop->stalled)
         return;
     int fd = stream == 2 ? STDERR_FILENO : STDOUT_FILENO;
-    int rc = run_output_write(fd, &bytes.bytes, &bytes.length, loop->wake_fd, loop->signal != 0 ? STALL_MS : -1);
+    int rc =
+        run_output_write(fd, &bytes.bytes, &bytes.length, loop->wake_fd, loop->signal != 0 ? STALL_MS : -1);
     if (rc == -EINTR)
         rc = write_interrupted(loop, fd, bytes.bytes, bytes.length);
     loop->stalled = rc == -ETIME;
@@ -96,7 +108,7 @@ static void on_need(struct run_loop *loop, uint32_t vm, struct bioxen_string nam
         return;
     }
     struct bioxen_error err;
-    struct bioxen_string text = { .bytes = module.text, .length = module.length };
+    struct bioxen_string text = {.bytes = module.text, .length = module.length};
     if (bioxen_answer_module(loop->manager, vm, module.chunk, text, &err) < 0)
         (void)bioxen_answer_no_module(loop->manager, vm, err.text, NULL);
     free(module.chunk);
@@ -107,15 +119,20 @@ static void on_need(struct run_loop *loop, uint32_t vm, struct bioxen_string nam
 static bool wait_for_event(struct run_loop *loop)
 {
     struct pollfd ready[2] = {
-        { .fd = bioxen_fd(loop->manager), .events = POLLIN }, { .fd = loop->wake_fd, .events = POLLIN },
+        {.fd = bioxen_fd(loop->manager), .events = POLLIN},
+        {.fd = loop->wake_fd, .events = POLLIN},
     };
     return poll(ready, 2, time_left(loop)) != 0;
 }
 
 static int fail_overdue(const struct run_loop *loop, struct run_failure *failure)
 {
-    int status = loop->signal != 0 ? 128 + loop->signal : loop->output_error == EPIPE ? 128 + SIGPIPE : CLI_HOST;
-    return run_fail(failure, status, "the VM did not end within %d s of being asked to; it is left to the jailer", GRACE_MS / 1000);
+    int status = loop->signal != 0             ? 128 + loop->signal
+                 : loop->output_error == EPIPE ? 128 + SIGPIPE
+                                               : CLI_HOST;
+    return run_fail(failure, status,
+                    "the VM did not end within %d s of being asked to; it is left to the jailer",
+                    GRACE_MS / 1000);
 }
 
 int run_loop_follow(struct run_loop *loop, struct bioxen_record *record, struct run_failure *failure)

@@ -1,6 +1,6 @@
 /*
- * run_message.c - the last words: how a VM ended, in one line that names the limit and the option that raises it, or
- * as lua(1) prints errors.
+ * run_message.c - the last words: how a VM ended, in one line that names the limit and the option that
+ * raises it, or as lua(1) prints errors.
  */
 #include <errno.h>
 #include <signal.h>
@@ -29,10 +29,11 @@ static void print_lua_error(FILE *out, const struct bioxen_record *record)
 
 static void print_limit(FILE *out, const char *title, const char *what, const char *value, const char *option)
 {
-    fprintf(out, "bioxen: %s: killed: %s limit of %s reached (%s sets it)\n", title, what, value, option);
+    fprintf(out, "bioxen: %s: killed: %s limit of %s reached (%s raises it)\n", title, what, value, option);
 }
 
-static void print_memory(FILE *out, const struct run_request *request, const char *title, const struct bioxen_record *record)
+static void print_memory(FILE *out, const struct run_request *request, const char *title,
+                         const struct bioxen_record *record)
 {
     char value[UNITS_TEXT_MAX];
     if (record->error.length > 0) /* met inside Lua: an error with a place in the script */
@@ -65,11 +66,12 @@ static void print_signal(FILE *out, int number)
         fprintf(out, "signal %d", number);
 }
 
-static void print_by_signal(FILE *out, const char *title, const char *how, int number, const struct bioxen_record *record)
+static void print_by_signal(FILE *out, const char *title, const char *how, const char *joint, int number,
+                            const struct bioxen_record *record)
 {
     fprintf(out, "bioxen: %s: %s", title, how);
     if (number > 0) {
-        fputs(" by ", out);
+        fputs(joint, out);
         print_signal(out, number);
     }
     if (record->error.length > 0) {
@@ -89,30 +91,48 @@ static void print_internal(FILE *out, const char *title, const struct bioxen_rec
     fputc('\n', out);
 }
 
-static void print_death(FILE *out, const struct run_request *request, const char *title, const struct bioxen_record *record)
+static void print_death(FILE *out, const struct run_request *request, const char *title,
+                        const struct bioxen_record *record)
 {
     switch (record->outcome) {
     case BIOXEN_OUTCOME_OK:
-    case BIOXEN_OUTCOME_EXIT: break;
+    case BIOXEN_OUTCOME_EXIT:
+        break;
     case BIOXEN_OUTCOME_ERROR:
-    case BIOXEN_OUTCOME_SYNTAX: print_lua_error(out, record); break;
-    case BIOXEN_OUTCOME_TIMEOUT: print_time(out, request, title, false); break;
-    case BIOXEN_OUTCOME_CPU: print_time(out, request, title, true); break;
-    case BIOXEN_OUTCOME_MEMORY: print_memory(out, request, title, record); break;
-    case BIOXEN_OUTCOME_OUTPUT: print_output(out, request, title); break;
+    case BIOXEN_OUTCOME_SYNTAX:
+        print_lua_error(out, record);
+        break;
+    case BIOXEN_OUTCOME_TIMEOUT:
+        print_time(out, request, title, false);
+        break;
+    case BIOXEN_OUTCOME_CPU:
+        print_time(out, request, title, true);
+        break;
+    case BIOXEN_OUTCOME_MEMORY:
+        print_memory(out, request, title, record);
+        break;
+    case BIOXEN_OUTCOME_OUTPUT:
+        print_output(out, request, title);
+        break;
     case BIOXEN_OUTCOME_POLICY:
         fprintf(out, "bioxen: %s: killed: the system call %s is not allowed in profile %s\n", title,
                 record->syscall != NULL ? record->syscall : "(unknown)",
                 request->config.profile == BIOXEN_FULL ? "full" : "restricted");
         break;
-    case BIOXEN_OUTCOME_CRASH: print_by_signal(out, title, "the VM crashed", record->signal, record); break;
-    case BIOXEN_OUTCOME_KILLED:
-        /* Ended by SIGKILL, but on behalf of the signal that the exit status tells of. Silent as any program in a pipeline
-         * when that is because nobody reads. */
-        if (record->exit_code != 128 + SIGPIPE)
-            print_by_signal(out, title, "killed", record->exit_code - 128, record);
+    case BIOXEN_OUTCOME_CRASH:
+        print_by_signal(out, title, "the VM crashed", " with ", record->signal, record);
         break;
-    case BIOXEN_OUTCOME_INTERNAL: print_internal(out, title, record); break;
+    case BIOXEN_OUTCOME_KILLED:
+        /*
+         * Ended by SIGKILL, but on behalf of the signal that the exit status tells of. Silent as any
+         * program in a pipeline when that is because nobody reads.
+         */
+        if (record->exit_code != 128 + SIGPIPE)
+            print_by_signal(out, title, "killed", " by ", record->exit_code - 128, record);
+        break;
+    case BIOXEN_OUTCOME_INTERNAL:
+        print_internal(out, title, record);
+        break;
     }
 }
 
@@ -144,22 +164,24 @@ void run_say_death(const struct run_request *request, const struct bioxen_record
     free(text);
 }
 
-void run_record_of_failure(const struct run_request *request, const struct run_failure *failure, struct bioxen_record *record)
+void run_record_of_failure(const struct run_request *request, const struct run_failure *failure,
+                           struct bioxen_record *record)
 {
     const struct bioxen_config *config = &request->config;
     *record = (struct bioxen_record){
         .name = config->name,
         .outcome = BIOXEN_OUTCOME_INTERNAL,
         .exit_code = failure->status,
-        .error = { .bytes = failure->text, .length = strlen(failure->text) },
-        .limits = {
-            { .name = "memory", .asked = config->memory, .enforced_by = "" },
-            { .name = "cpus", .asked = config->cpus_milli, .enforced_by = "" },
-            { .name = "timeout", .asked = config->timeout_ms, .enforced_by = "" },
-            { .name = "cpu_time", .asked = config->cpu_time_ms, .enforced_by = "" },
-            { .name = "pids", .asked = config->pids, .enforced_by = "" },
-            { .name = "output_limit", .asked = config->output_limit, .enforced_by = "" },
-        },
+        .error = {.bytes = failure->text, .length = strlen(failure->text)},
+        .limits =
+            {
+                {.name = "memory", .asked = config->memory, .enforced_by = ""},
+                {.name = "cpus", .asked = config->cpus_milli, .enforced_by = ""},
+                {.name = "timeout", .asked = config->timeout_ms, .enforced_by = ""},
+                {.name = "cpu_time", .asked = config->cpu_time_ms, .enforced_by = ""},
+                {.name = "pids", .asked = config->pids, .enforced_by = ""},
+                {.name = "output_limit", .asked = config->output_limit, .enforced_by = ""},
+            },
     };
 }
 
@@ -177,6 +199,6 @@ void run_record_correct(struct bioxen_record *record, const struct run_loop *loo
              loop->output_error == EBADF ? "it is closed" : strerror(loop->output_error));
     record->outcome = BIOXEN_OUTCOME_INTERNAL;
     record->exit_code = CLI_HOST;
-    record->error = (struct bioxen_string){ .bytes = text, .length = strlen(text) };
-    record->traceback = (struct bioxen_string){ .bytes = NULL };
+    record->error = (struct bioxen_string){.bytes = text, .length = strlen(text)};
+    record->traceback = (struct bioxen_string){.bytes = NULL};
 }

@@ -1,8 +1,10 @@
 /*
- * run_module.c - the modules that a restricted script may require: Lua files of its own directory and below.
+ * run_module.c - the modules that a restricted script may require: Lua files of its own directory and
+ * below.
  *
- * The name comes from inside the jail. It is spelled with letters, digits, "_" and "-" between dots or it is refused,
- * and the kernel (openat2) resolves it beneath the directory, so no symlink leads out. Only regular files are read.
+ * The name comes from inside the jail. It is spelled with letters, digits, "_" and "-" between dots or it
+ * is refused, and the kernel (openat2) resolves it beneath the directory, so no symlink leads out. Only
+ * regular files are read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +17,10 @@
 
 #include "run.h"
 
-/* Lua keeps what it has loaded, so a program asks once for each module; more than this is a script that wants to keep
- * the host busy with opening files. */
+/*
+ * Lua keeps what it has loaded, so a program asks once for each module; more than this is a script that
+ * wants to keep the host busy with opening files.
+ */
 #define ASKED_MAX 10000
 
 /* The kernel answers EAGAIN when something was renamed while it walked. */
@@ -34,7 +38,7 @@ char *run_directory_of(const char *path)
 
 int run_modules_init(struct run_modules *modules, const struct run_request *request)
 {
-    *modules = (struct run_modules){ .fd = -1 };
+    *modules = (struct run_modules){.fd = -1};
     if (request->kind != RUN_FILE)
         return 0;
     modules->directory = run_directory_of(request->script);
@@ -106,13 +110,20 @@ static const char *reason(int code)
 {
     switch (code) {
     case ENOENT:
-    case ENOTDIR: return "";
-    case EXDEV: return " (leads out of the script's directory)";
-    case EISDIR: return " (not a regular file)";
-    case EFBIG: return " (over 64 MiB)";
-    case EACCES: return " (permission denied)";
-    case ENOSYS: return " (this kernel has no openat2, so that modules cannot be looked for safely)";
-    default: return " (cannot be read)";
+    case ENOTDIR:
+        return "";
+    case EXDEV:
+        return " (leads out of the script's directory)";
+    case EISDIR:
+        return " (not a regular file)";
+    case EFBIG:
+        return " (over 64 MiB)";
+    case EACCES:
+        return " (permission denied)";
+    case ENOSYS:
+        return " (this kernel has no openat2, so that modules cannot be looked for safely)";
+    default:
+        return " (cannot be read)";
     }
 }
 
@@ -136,11 +147,17 @@ static int find(struct run_modules *modules, struct bioxen_string name, struct r
     if (modules->directory == NULL)
         return fputs("\n\tno directory to search (the script is not a file)", why), -1;
     if (run_module_path(name, base) < 0)
-        return fputs("\n\tno file is looked for: the name must be letters, digits, '_' and '-', with single dots between", why), -1;
+        return fputs(
+                   "\n\tno file is looked for: the name must be letters, digits, '_' and '-', with single dots between",
+                   why),
+               -1;
     if (++modules->asked > ASKED_MAX)
-        return fprintf(why, "\n\tno file is looked for: the script asked for more than %d modules", ASKED_MAX), -1;
+        return fprintf(why, "\n\tno file is looked for: the script asked for more than %d modules",
+                       ASKED_MAX),
+               -1;
     if (modules->fd < 0)
-        modules->fd = open(modules->directory[0] != '\0' ? modules->directory : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        modules->fd =
+            open(modules->directory[0] != '\0' ? modules->directory : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (modules->fd < 0)
         return fprintf(why, "\n\tcannot open directory '%s': %s", modules->directory, strerror(errno)), -1;
     snprintf(path, sizeof path, "%s.lua", base);
@@ -150,7 +167,8 @@ static int find(struct run_modules *modules, struct bioxen_string name, struct r
     return try_candidate(modules, path, out, why) == 0 ? 0 : -1;
 }
 
-int run_modules_find(struct run_modules *modules, struct bioxen_string name, struct run_module *out, char **why)
+int run_modules_find(struct run_modules *modules, struct bioxen_string name, struct run_module *out,
+                     char **why)
 {
     size_t length = 0;
     *why = NULL;

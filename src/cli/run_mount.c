@@ -15,7 +15,10 @@
 
 #define APP_DIRECTORY "/app"
 
-/* Is it absolute and in normal form, but for one slash at its end? Returns its length without that, 0 when not. */
+/*
+ * Is it absolute and in normal form, but for one slash at its end? Returns its length without that, 0 when
+ * not.
+ */
 static size_t normal_length(const char *target)
 {
     size_t length = strlen(target);
@@ -27,7 +30,8 @@ static size_t normal_length(const char *target)
         for (end = at; end < length && target[end] != '/'; end++)
             ;
         size_t part = end - at;
-        if (part == 0 || (part == 1 && target[at] == '.') || (part == 2 && target[at] == '.' && target[at + 1] == '.'))
+        if (part == 0 || (part == 1 && target[at] == '.') ||
+            (part == 2 && target[at] == '.' && target[at + 1] == '.'))
             return 0;
     }
     return length <= RUN_TARGET_MAX ? length : 0;
@@ -35,8 +39,9 @@ static size_t normal_length(const char *target)
 
 static int wrong_mount(const char *text, const char *why)
 {
-    cli_say("--mount: '%s' %s; allowed is HOST:VM[:ro|rw], where VM is an absolute path without '.', '..' or '//', "
-            "of at most %d bytes", text, why, RUN_TARGET_MAX);
+    cli_say("--mount: '%s' %s; allowed is HOST:VM[:ro|rw], where VM is an absolute path of at most %d bytes "
+            "without '.', '..' or '//'",
+            text, why, RUN_TARGET_MAX);
     return -1;
 }
 
@@ -71,12 +76,15 @@ int run_mount_parse(const char *text, struct run_mount *out)
     char *host = strndup(text, (size_t)(separator - text));
     if (host == NULL)
         return wrong_mount(text, "does not fit in memory");
-    *out = (struct run_mount){ .host = host, .writable = mode != NULL && strcmp(mode, "rw") == 0 };
+    *out = (struct run_mount){.host = host, .writable = mode != NULL && strcmp(mode, "rw") == 0};
     memcpy(out->target, target, length);
     return 0;
 }
 
-/* May the caller use what is open? Asked of the descriptor, not of its path again, so that nothing can be swapped between. */
+/*
+ * May the caller use what is open? Asked of the descriptor, not of its path again, so that nothing can be
+ * swapped between.
+ */
 static int check_access(int fd, const struct stat *st, bool writable)
 {
     int mode = R_OK | (S_ISDIR(st->st_mode) ? X_OK : 0) | (writable ? W_OK : 0);
@@ -89,32 +97,39 @@ static int check_access(int fd, const struct stat *st, bool writable)
     return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? 0 : -errno;
 }
 
-static int open_one(struct run_mounts *mounts, const char *host, const char *target, bool writable, struct run_failure *failure)
+static int open_one(struct run_mounts *mounts, const char *host, const char *target, bool writable,
+                    struct run_failure *failure)
 {
     struct stat st;
     int fd = open(host, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return run_fail(failure, CLI_HOST, "cannot mount '%s': %s", host, strerror(errno));
-    mounts->list[mounts->count++] = (struct bioxen_mount){ .fd = fd, .target = target, .writable = writable };
+    mounts->list[mounts->count++] = (struct bioxen_mount){.fd = fd, .target = target, .writable = writable};
     if (fstat(fd, &st) < 0)
         return run_fail(failure, CLI_HOST, "cannot mount '%s': %s", host, strerror(errno));
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-        return run_fail(failure, CLI_HOST, "cannot mount '%s': it is neither a directory nor a regular file", host);
+        return run_fail(failure, CLI_HOST, "cannot mount '%s': it is neither a directory nor a regular file",
+                        host);
     int rc = check_access(fd, &st, writable);
     if (rc < 0)
-        return run_fail(failure, CLI_HOST, "cannot mount '%s' %s: %s", host, writable ? "for writing" : "for reading", strerror(-rc));
+        return run_fail(failure, CLI_HOST, "cannot mount '%s' %s: %s", host,
+                        writable ? "for writing" : "for reading", strerror(-rc));
     return 0;
 }
 
-/* The script's directory as its path names it, not the one that a symlink in its place leads to: what is shown
- * is what the user pointed at. An explicit mount at /app comes instead of it. */
+/*
+ * The script's directory as its path names it, not the one that a symlink in its place leads to: what is
+ * shown is what the user pointed at. An explicit mount at /app comes instead of it.
+ */
 static int open_app(struct run_mounts *mounts, const struct run_request *request, struct run_failure *failure)
 {
     for (size_t i = 0; i < mounts->count; i++)
         if (strcmp(mounts->list[i].target, APP_DIRECTORY) == 0)
             return 0;
     if (mounts->count == BIOXEN_MOUNTS_MAX)
-        return run_fail(failure, CLI_HOST, "too many mounts: the script's directory at " APP_DIRECTORY " is one of the %d that a VM may have",
+        return run_fail(failure, CLI_HOST,
+                        "too many mounts: the script's directory at " APP_DIRECTORY
+                        " is one of the %d that a VM may have",
                         BIOXEN_MOUNTS_MAX);
     char *directory = run_directory_of(request->script);
     if (directory == NULL)

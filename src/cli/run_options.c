@@ -11,41 +11,109 @@
 
 enum option_id {
     OPT_CODE = 'e',
-    OPT_PROFILE = 256, OPT_MEMORY, OPT_CPUS, OPT_TIMEOUT, OPT_CPU_TIME, OPT_PIDS, OPT_OUTPUT_LIMIT, OPT_ENV, OPT_MOUNT,
-    OPT_NETWORK, OPT_REPORT, OPT_NAME,
+    OPT_PROFILE = 256,
+    OPT_MEMORY,
+    OPT_CPUS,
+    OPT_TIMEOUT,
+    OPT_CPU_TIME,
+    OPT_PIDS,
+    OPT_OUTPUT_LIMIT,
+    OPT_ENV,
+    OPT_MOUNT,
+    OPT_NETWORK,
+    OPT_REPORT,
+    OPT_NAME,
 };
 
-#define MiB (UINT64_C(1) << 20)
-#define SIZE_TOP (UINT64_C(64) << 40)     /* half of an x86-64 process's address space */
+#define MiB      (UINT64_C(1) << 20)
+#define SIZE_TOP (UINT64_C(64) << 40)       /* half of an x86-64 process's address space */
 #define TIME_TOP (UINT64_C(8760) * 3600000) /* a year */
-#define PIDS_TOP 4194304                  /* the kernel's own bound (PID_MAX_LIMIT) */
+#define PIDS_TOP 4194304                    /* the kernel's own bound (PID_MAX_LIMIT) */
 
 const struct cli_option run_options[RUN_OPTION_COUNT] = {
-    { .id = OPT_CODE, .kind = CLI_TEXT, .value = "CODE", .help = "run CODE instead of a script" },
-    { .id = OPT_PROFILE, .name = "profile", .kind = CLI_WORD, .value = "NAME", .words = "restricted|full",
-      .fallback = "restricted", .help = "what the script may do: restricted or full" },
-    { .id = OPT_MEMORY, .name = "memory", .kind = CLI_SIZE, .value = "SIZE", .min = 2 * MiB, .max = SIZE_TOP,
-      .fallback = "64MiB", .help = "memory" },
-    { .id = OPT_CPUS, .name = "cpus", .kind = CLI_CPUS, .value = "NUMBER", .min = 10, .max = 1000000, .fallback = "1",
-      .help = "processors" },
-    { .id = OPT_TIMEOUT, .name = "timeout", .kind = CLI_TIME, .value = "TIME", .min = 1, .max = TIME_TOP,
-      .fallback = "none", .help = "wall time" },
-    { .id = OPT_CPU_TIME, .name = "cpu-time", .kind = CLI_TIME, .value = "TIME", .min = 1, .max = TIME_TOP,
-      .fallback = "none", .help = "CPU time" },
-    { .id = OPT_PIDS, .name = "pids", .kind = CLI_COUNT, .value = "NUMBER", .min = 1, .max = PIDS_TOP, .fallback = "16",
-      .help = "processes and threads" },
-    { .id = OPT_OUTPUT_LIMIT, .name = "output-limit", .kind = CLI_SIZE, .value = "SIZE", .min = 1, .max = SIZE_TOP,
-      .fallback = "10MiB", .help = "stdout and stderr together" },
-    { .id = OPT_ENV, .name = "env", .kind = CLI_TEXT, .value = "K[=V]",
-      .help = "set a variable for os.getenv; without =V: the caller's own; repeatable" },
-    { .id = OPT_MOUNT, .name = "mount", .kind = CLI_FILE, .value = "HOST:VM[:ro|rw]",
-      .help = "show a directory or file, read-only unless rw; profile full only; repeatable" },
-    { .id = OPT_NETWORK, .name = "network", .kind = CLI_TEXT, .value = "none", .fallback = "none",
-      .help = "network" },
-    { .id = OPT_REPORT, .name = "report", .kind = CLI_FILE, .value = "FILE",
-      .help = "write how it ended as JSON" },
-    { .id = OPT_NAME, .name = "name", .kind = CLI_TEXT, .value = "NAME", .fallback = "from the script's",
-      .help = "the VM's name: letters, digits, _ - .; at most 63" },
+    {.id = OPT_CODE, .kind = CLI_TEXT, .value = "CODE", .help = "run CODE instead of a script"},
+    {.id = OPT_PROFILE,
+     .name = "profile",
+     .kind = CLI_WORD,
+     .value = "NAME",
+     .words = "restricted|full",
+     .fallback = "restricted",
+     .help = "what the script may do: restricted or full"},
+    {.id = OPT_MEMORY,
+     .name = "memory",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = 2 * MiB,
+     .max = SIZE_TOP,
+     .fallback = "64MiB",
+     .help = "memory limit"},
+    {.id = OPT_CPUS,
+     .name = "cpus",
+     .kind = CLI_CPUS,
+     .value = "NUMBER",
+     .min = 10,
+     .max = 1000000,
+     .fallback = "1",
+     .help = "processor limit"},
+    {.id = OPT_TIMEOUT,
+     .name = "timeout",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .max = TIME_TOP,
+     .fallback = "none",
+     .help = "time limit, from start to end"},
+    {.id = OPT_CPU_TIME,
+     .name = "cpu-time",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .max = TIME_TOP,
+     .fallback = "none",
+     .help = "CPU time limit"},
+    {.id = OPT_PIDS,
+     .name = "pids",
+     .kind = CLI_COUNT,
+     .value = "NUMBER",
+     .min = 1,
+     .max = PIDS_TOP,
+     .fallback = "16",
+     .help = "limit of processes and threads"},
+    {.id = OPT_OUTPUT_LIMIT,
+     .name = "output-limit",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = 1,
+     .max = SIZE_TOP,
+     .fallback = "10MiB",
+     .help = "limit of stdout and stderr together"},
+    {.id = OPT_ENV,
+     .name = "env",
+     .kind = CLI_TEXT,
+     .value = "K[=V]",
+     .help = "set a variable for os.getenv; without =V: the caller's own; repeatable"},
+    {.id = OPT_MOUNT,
+     .name = "mount",
+     .kind = CLI_FILE,
+     .value = "HOST:VM[:ro|rw]",
+     .help = "show a directory or file, read-only unless rw; profile full only; repeatable"},
+    {.id = OPT_NETWORK,
+     .name = "network",
+     .kind = CLI_TEXT,
+     .value = "none",
+     .fallback = "none",
+     .help = "the network that it has: none"},
+    {.id = OPT_REPORT,
+     .name = "report",
+     .kind = CLI_FILE,
+     .value = "FILE",
+     .help = "write how it ended, as JSON"},
+    {.id = OPT_NAME,
+     .name = "name",
+     .kind = CLI_TEXT,
+     .value = "NAME",
+     .fallback = "from the script's",
+     .help = "the VM's name: letters, digits, _ - .; at most 63"},
 };
 
 /* What the handler of options needs besides the request. */
@@ -67,12 +135,13 @@ int run_fail(struct run_failure *failure, int status, const char *format, ...)
 
 static struct bioxen_string string_of(const char *bytes, size_t length)
 {
-    return (struct bioxen_string){ .bytes = bytes, .length = length };
+    return (struct bioxen_string){.bytes = bytes, .length = length};
 }
 
 static bool is_name_character(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
 }
 
 /* A first "-" would be an option and a first "." a hidden file, wherever the name is used. */
@@ -111,7 +180,8 @@ static int put_env(struct parsing *parsing, struct bioxen_string name, const cha
     struct bioxen_config *config = &parsing->request->config;
     struct bioxen_string *env = parsing->request->env;
     size_t at = 0;
-    while (at < config->env_count && (env[2 * at].length != name.length || memcmp(env[2 * at].bytes, name.bytes, name.length) != 0))
+    while (at < config->env_count &&
+           (env[2 * at].length != name.length || memcmp(env[2 * at].bytes, name.bytes, name.length) != 0))
         at++;
     if (at == parsing->env_room) {
         size_t room = 2 * parsing->env_room + 16;
@@ -139,7 +209,9 @@ static int take_env(struct parsing *parsing, const char *text)
     }
     const char *value = text[length] == '=' ? text + length + 1 : getenv(text);
     if (value == NULL) {
-        cli_say("--env: '%s' is not set in the environment; allowed is NAME=VALUE, or NAME for the caller's own value", text);
+        cli_say(
+            "--env: '%s' is not set here; allowed is NAME=VALUE, or NAME for the caller's own value",
+            text);
         return -1;
     }
     return put_env(parsing, string_of(text, length), value);
@@ -189,37 +261,86 @@ static int take_code(struct run_request *request, const char *text)
 static int take_name(struct parsing *parsing, const char *text)
 {
     if (!run_name_is_legal(text)) {
-        cli_say("--name: '%s' is no name; allowed are 1 to %d letters, digits, '_', '-' and '.', first a letter, digit or '_'", text,
-                RUN_NAME_MAX);
+        cli_say("--name: '%s' is no name; allowed are 1 to %d letters, digits, '_', '-' and '.', not '-' or '.' first",
+                text, RUN_NAME_MAX);
         return -1;
     }
     parsing->name = text;
     return 0;
 }
 
+static void take_limit(struct bioxen_config *config, int id, uint64_t number)
+{
+    switch (id) {
+    case OPT_MEMORY:
+        config->memory = number;
+        break;
+    case OPT_CPUS:
+        config->cpus_milli = (uint32_t)number;
+        break;
+    case OPT_TIMEOUT:
+        config->timeout_ms = number;
+        break;
+    case OPT_CPU_TIME:
+        config->cpu_time_ms = number;
+        break;
+    case OPT_PIDS:
+        config->pids = (uint32_t)number;
+        break;
+    default:
+        config->output_limit = number;
+    }
+}
+
+/* What was asked for by name must be enforced; the rest may fall back to something weaker. */
+static unsigned required_bit(int id)
+{
+    switch (id) {
+    case OPT_MEMORY:
+        return BIOXEN_REQUIRE_MEMORY;
+    case OPT_CPUS:
+        return BIOXEN_REQUIRE_CPUS;
+    case OPT_CPU_TIME:
+        return BIOXEN_REQUIRE_CPU_TIME;
+    case OPT_PIDS:
+        return BIOXEN_REQUIRE_PIDS;
+    default:
+        return 0;
+    }
+}
+
 static int take_option(const struct cli_option *option, const char *text, uint64_t number, void *context)
 {
     struct parsing *parsing = context;
     struct run_request *request = parsing->request;
-    struct bioxen_config *config = &request->config;
     switch (option->id) {
-    case OPT_CODE: return take_code(request, text);
-    case OPT_PROFILE: config->profile = strcmp(text, "full") == 0 ? BIOXEN_FULL : BIOXEN_RESTRICTED; return 0;
-    case OPT_MEMORY: config->memory = number; config->required |= BIOXEN_REQUIRE_MEMORY; return 0;
-    case OPT_CPUS: config->cpus_milli = (uint32_t)number; config->required |= BIOXEN_REQUIRE_CPUS; return 0;
-    case OPT_TIMEOUT: config->timeout_ms = number; return 0;
-    case OPT_CPU_TIME: config->cpu_time_ms = number; config->required |= BIOXEN_REQUIRE_CPU_TIME; return 0;
-    case OPT_PIDS: config->pids = (uint32_t)number; config->required |= BIOXEN_REQUIRE_PIDS; return 0;
-    case OPT_OUTPUT_LIMIT: config->output_limit = number; return 0;
-    case OPT_ENV: return take_env(parsing, text);
-    case OPT_MOUNT: return take_mount(request, text);
-    case OPT_NETWORK: return take_network(text);
-    case OPT_REPORT: request->report = text; return 0;
-    default: return take_name(parsing, text);
+    case OPT_CODE:
+        return take_code(request, text);
+    case OPT_PROFILE:
+        request->config.profile = strcmp(text, "full") == 0 ? BIOXEN_FULL : BIOXEN_RESTRICTED;
+        return 0;
+    case OPT_ENV:
+        return take_env(parsing, text);
+    case OPT_MOUNT:
+        return take_mount(request, text);
+    case OPT_NETWORK:
+        return take_network(text);
+    case OPT_REPORT:
+        request->report = text;
+        return 0;
+    case OPT_NAME:
+        return take_name(parsing, text);
+    default:
+        take_limit(&request->config, option->id, number);
+        request->config.required |= required_bit(option->id);
+        return 0;
     }
 }
 
-/* The first argument after the options is the script, unless -e gave one. Returns the index of the script's arguments, or -1. */
+/*
+ * The first argument after the options is the script, unless -e gave one. Returns the index of the script's
+ * arguments, or -1.
+ */
 static int choose_source(struct run_request *request, int argc, char **argv, int next)
 {
     if (request->code != NULL) {
@@ -242,7 +363,8 @@ static int set_args(struct run_request *request, int argc, char **argv, int next
 {
     size_t count = (size_t)(argc - next) + 1;
     request->args = calloc(count, sizeof *request->args);
-    if (request->args == NULL || asprintf(&request->chunk, "%c%s", request->kind == RUN_FILE ? '@' : '=', request->title) < 0) {
+    if (request->args == NULL ||
+        asprintf(&request->chunk, "%c%s", request->kind == RUN_FILE ? '@' : '=', request->title) < 0) {
         request->chunk = NULL;
         cli_say("out of memory");
         return -1;
@@ -270,7 +392,7 @@ static void set_name(struct run_request *request, const char *given)
 
 enum cli_parsed run_request_parse(struct run_request *request, int argc, char **argv)
 {
-    struct parsing parsing = { .request = request };
+    struct parsing parsing = {.request = request};
     int next;
     memset(request, 0, sizeof *request);
     bioxen_config_init(&request->config);

@@ -1,6 +1,6 @@
 /*
- * run_output.c - the script's bytes on their way to our stdout and stderr: unchanged, in order, and never so stuck
- * that a Ctrl-C is not seen.
+ * run_output.c - the script's bytes on their way to our stdout and stderr: unchanged, in order, and never
+ * so stuck that a Ctrl-C is not seen.
  */
 #include <errno.h>
 #include <poll.h>
@@ -9,8 +9,10 @@
 
 #include "run.h"
 
-/* When poll says that a pipe is writable, this much (PIPE_BUF) goes in without blocking; more may block for ever behind a
- * reader that stands still. Files take all at once. */
+/*
+ * When poll says that a pipe is writable, this much (PIPE_BUF) goes in without blocking; more may block for
+ * ever behind a reader that stands still. Files take all at once.
+ */
 #define PIPE_PIECE 4096
 
 static size_t piece_size(int fd, size_t length)
@@ -25,7 +27,7 @@ int run_output_write(int fd, const char **bytes, size_t *length, int wake_fd, in
 {
     size_t piece = piece_size(fd, *length);
     while (*length > 0) {
-        struct pollfd ready[2] = { { .fd = fd, .events = POLLOUT }, { .fd = wake_fd, .events = POLLIN } };
+        struct pollfd ready[2] = {{.fd = fd, .events = POLLOUT}, {.fd = wake_fd, .events = POLLIN}};
         int rc = poll(ready, 2, timeout_ms);
         if (rc < 0)
             return -errno;

@@ -1,8 +1,8 @@
 /*
  * run_report.c - --report: the death record as JSON, whole or not at all.
  *
- * A regular file is replaced by rename, so that nobody reads half a report and a full disk leaves the old one. The temporary
- * file has no name while it is written: a kill -9 leaves nothing.
+ * A regular file is replaced by rename, so that nobody reads half a report and a full disk leaves the old
+ * one. The temporary file has no name while it is written: a kill -9 leaves nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "text.h"
 #include "units.h"
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 /* Any bytes as a JSON string: what is no UTF-8 becomes U+FFFD. null for no string. */
 static json_t *json_bytes(struct bioxen_string string)
@@ -32,7 +32,8 @@ static json_t *json_bytes(struct bioxen_string string)
 
 static json_t *json_text(const char *text)
 {
-    return text != NULL ? json_bytes((struct bioxen_string){ .bytes = text, .length = strlen(text) }) : json_null();
+    return text != NULL ? json_bytes((struct bioxen_string){.bytes = text, .length = strlen(text)})
+                        : json_null();
 }
 
 static json_t *json_number(uint64_t number)
@@ -47,17 +48,20 @@ static json_t *json_thousandths(uint64_t number)
 
 static json_t *json_limit(const struct bioxen_limit *limit)
 {
-    json_t *asked = limit->asked == 0 ? json_null()
-                    : strcmp(limit->name, "cpus") == 0 ? json_thousandths(limit->asked) : json_number(limit->asked);
+    json_t *asked = limit->asked == 0                  ? json_null()
+                    : strcmp(limit->name, "cpus") == 0 ? json_thousandths(limit->asked)
+                                                       : json_number(limit->asked);
     bool enforced = limit->asked != 0 && limit->enforced_by != NULL && limit->enforced_by[0] != '\0';
-    return json_pack("{s:o, s:o}", "asked", asked, "enforced_by", enforced ? json_text(limit->enforced_by) : json_null());
+    return json_pack("{s:o, s:o}", "asked", asked, "enforced_by",
+                     enforced ? json_text(limit->enforced_by) : json_null());
 }
 
 static json_t *json_limits(const struct bioxen_record *record)
 {
     json_t *limits = json_object();
     for (size_t i = 0; i < BIOXEN_LIMIT_COUNT; i++)
-        if (record->limits[i].name != NULL && json_object_set_new(limits, record->limits[i].name, json_limit(&record->limits[i])) < 0) {
+        if (record->limits[i].name != NULL &&
+            json_object_set_new(limits, record->limits[i].name, json_limit(&record->limits[i])) < 0) {
             json_decref(limits);
             return NULL;
         }
@@ -66,20 +70,14 @@ static json_t *json_limits(const struct bioxen_record *record)
 
 static json_t *json_record(const struct bioxen_record *record)
 {
-    return json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "name", json_text(record->name),
-                     "outcome", json_text(bioxen_outcome_name(record->outcome)),
-                     "exit_code", record->exit_code,
-                     "signal", record->signal != 0 ? json_integer(record->signal) : json_null(),
-                     "error", json_bytes(record->error),
-                     "traceback", json_bytes(record->traceback),
-                     "syscall", json_text(record->syscall),
-                     "wall_ms", json_thousandths(record->wall_us),
-                     "cpu_ms", json_thousandths(record->cpu_us),
-                     "memory_peak", json_number(record->memory_peak),
-                     "output_bytes", json_number(record->output_bytes),
-                     "restarts", json_number(record->restarts),
-                     "limits", json_limits(record));
+    return json_pack(
+        "{s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", json_text(record->name),
+        "outcome", json_text(bioxen_outcome_name(record->outcome)), "exit_code", record->exit_code, "signal",
+        record->signal != 0 ? json_integer(record->signal) : json_null(), "error", json_bytes(record->error),
+        "traceback", json_bytes(record->traceback), "syscall", json_text(record->syscall), "wall_ms",
+        json_thousandths(record->wall_us), "cpu_ms", json_thousandths(record->cpu_us), "memory_peak",
+        json_number(record->memory_peak), "output_bytes", json_number(record->output_bytes), "restarts",
+        json_number(record->restarts), "limits", json_limits(record));
 }
 
 char *run_report_json(const struct bioxen_record *record)
@@ -94,13 +92,15 @@ char *run_report_json(const struct bioxen_record *record)
     return line;
 }
 
-/* ---- where it goes ----------------------------------------------------------------------------------------------- */
+/* ---- where it goes ---- */
 
-/* Paths that name a descriptor of ours are that descriptor: to open them anew would begin a file over that the script's
- * output goes to, and fails for sockets. Returns it, or -1. */
+/*
+ * Paths that name a descriptor of ours are that descriptor: to open them anew would begin a file over that
+ * the script's output goes to, and fails for sockets. Returns it, or -1.
+ */
 static int descriptor_named(const char *path)
 {
-    static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
     uint64_t number;
     if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0)
         return STDOUT_FILENO;
@@ -108,7 +108,8 @@ static int descriptor_named(const char *path)
         return STDERR_FILENO;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         size_t length = strlen(folders[i]);
-        if (strncmp(path, folders[i], length) == 0 && units_count(path + length, &number) == 0 && number <= INT32_MAX)
+        if (strncmp(path, folders[i], length) == 0 && units_count(path + length, &number) == 0 &&
+            number <= INT32_MAX)
             return (int)number;
     }
     return -1;
@@ -129,7 +130,10 @@ static int prepare_descriptor(struct run_report *report, int fd, struct run_fail
     return 0;
 }
 
-/* A file without a name, or -1 where the file system has none but a named one can be made (and was, and is gone). Or -errno. */
+/*
+ * A file without a name, or -1 where the file system has none but a named one can be made (and was, and is
+ * gone). Or -errno.
+ */
 static int open_temporary(const char *directory, const char *name, int *out)
 {
     int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
@@ -145,11 +149,15 @@ static int open_temporary(const char *directory, const char *name, int *out)
     return unlink(name) == 0 ? 0 : -errno;
 }
 
-/* The report will take the place of `path`. Makes what is needed in its directory now, while it can still be said. 0 or -errno. */
+/*
+ * The report will take the place of `path`. Makes what is needed in its directory now, while it can still
+ * be said. 0 or -errno.
+ */
 static int prepare_replace(struct run_report *report)
 {
     char *directory = run_directory_of(report->path);
-    if (directory == NULL || asprintf(&report->temporary, "%s/.bioxen-report-%ld.tmp", directory, (long)getpid()) < 0) {
+    if (directory == NULL ||
+        asprintf(&report->temporary, "%s/.bioxen-report-%ld.tmp", directory, (long)getpid()) < 0) {
         report->temporary = NULL;
         free(directory);
         return -ENOMEM;
@@ -187,7 +195,8 @@ static int prepare_new(struct run_report *report, struct run_failure *failure)
     if (length == 0 || report->path[length - 1] == '/')
         return fail_report(failure, report->path, ENOENT);
     if (lstat(report->path, &st) == 0)
-        return run_fail(failure, CLI_HOST, "cannot write report '%s': it is a symbolic link to nowhere", report->path);
+        return run_fail(failure, CLI_HOST, "cannot write report '%s': it is a symbolic link to nowhere",
+                        report->path);
     int rc = prepare_replace(report);
     return rc < 0 ? fail_report(failure, report->path, -rc) : 0;
 }
@@ -195,7 +204,7 @@ static int prepare_new(struct run_report *report, struct run_failure *failure)
 int run_report_prepare(struct run_report *report, const char *path, struct run_failure *failure)
 {
     struct stat st;
-    *report = (struct run_report){ .way = RUN_REPORT_NONE, .fd = -1 };
+    *report = (struct run_report){.way = RUN_REPORT_NONE, .fd = -1};
     if (path == NULL)
         return 0;
     report->path = strdup(path);
@@ -219,7 +228,7 @@ void run_report_fini(struct run_report *report)
     free(report->temporary);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static int write_text(int fd, const char *text)
 {
@@ -261,7 +270,8 @@ static int write_nameless(int fd, const char *name, const char *text)
 
 static int replace(const struct run_report *report, const char *text)
 {
-    int rc = report->fd >= 0 ? write_nameless(report->fd, report->temporary, text) : write_named(report->temporary, text);
+    int rc = report->fd >= 0 ? write_nameless(report->fd, report->temporary, text)
+                             : write_named(report->temporary, text);
     if (rc == 0 && rename(report->temporary, report->path) < 0) {
         rc = -errno;
         unlink(report->temporary);
@@ -280,7 +290,8 @@ static int open_and_write(const char *path, const char *text)
     return rc;
 }
 
-int run_report_write(const struct run_report *report, const struct bioxen_record *record, struct run_failure *failure)
+int run_report_write(const struct run_report *report, const struct bioxen_record *record,
+                     struct run_failure *failure)
 {
     if (report->way == RUN_REPORT_NONE)
         return 0;

@@ -1,9 +1,9 @@
 /*
- * run_signals.c - Ctrl-C and its like: before the VM exists they end the process, afterwards they wake the loop, which
- * ends the VM first.
+ * run_signals.c - Ctrl-C and its like: before the VM exists they end the process, afterwards they wake the
+ * loop, which ends the VM first.
  *
- * SIGINT and SIGTERM are taken even when they came ignored, as a shell does to jobs in the background: somebody who
- * sends one means it. An ignored SIGHUP is left alone, because that is what nohup asks for.
+ * SIGINT and SIGTERM are taken even when they came ignored, as a shell does to jobs in the background:
+ * somebody who sends one means it. An ignored SIGHUP is left alone, because that is what nohup asks for.
  */
 #include <errno.h>
 #include <signal.h>
@@ -13,8 +13,10 @@
 
 #include "run.h"
 
-/* From this signal on there is no more patience: whatever holds us up, the process ends, and with it (by end of file)
- * everything that it started. */
+/*
+ * From this signal on there is no more patience: whatever holds us up, the process ends, and with it (by
+ * end of file) everything that it started.
+ */
 #define IMPATIENT 3
 
 static volatile sig_atomic_t first_signal, signal_count, wake_fd = -1;
@@ -35,7 +37,8 @@ static void on_signal(int number)
 
 void run_signals_install(void)
 {
-    struct sigaction action = { .sa_handler = on_signal }; /* no SA_RESTART: a write that blocks must be interrupted */
+    struct sigaction action = {.sa_handler =
+                                   on_signal}; /* no SA_RESTART: a write that blocks must be interrupted */
     struct sigaction old;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

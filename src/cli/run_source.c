@@ -1,5 +1,6 @@
 /*
- * run_source.c - the script: opens it without being held up or harmed by what it turns out to be, and reads it.
+ * run_source.c - the script: opens it without being held up or harmed by what it turns out to be, and reads
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +15,17 @@
 static const char *kind_of(mode_t mode)
 {
     switch (mode & S_IFMT) {
-    case S_IFDIR: return "is a directory, not a script";
-    case S_IFIFO: return "is a pipe, not a file; use - to read a script from a pipe: bioxen run - < FILE";
-    case S_IFSOCK: return "is a socket, not a script";
+    case S_IFDIR:
+        return "is a directory, not a script";
+    case S_IFIFO:
+        return "is a pipe, not a file; use - to read a script from a pipe: bioxen run - < FILE";
+    case S_IFSOCK:
+        return "is a socket, not a script";
     case S_IFCHR:
-    case S_IFBLK: return "is a device, not a script; use - to read from standard input";
-    default: return "is not a regular file";
+    case S_IFBLK:
+        return "is a device, not a script; use - to read from standard input";
+    default:
+        return "is not a regular file";
     }
 }
 
@@ -30,13 +36,15 @@ static int fail_open(const char *path, int code, struct run_failure *failure)
     if (code == EMFILE || code == ENFILE || code == ENOMEM)
         return run_fail(failure, CLI_HOST, "cannot open script '%s': %s", path, strerror(code));
     if (code == ENXIO) /* what open says of sockets */
-        return run_fail(failure, CLI_UNREADABLE, "'%s' is a socket or a device without a driver, not a script", path);
+        return run_fail(failure, CLI_UNREADABLE,
+                        "'%s' is a socket or a device without a driver, not a script", path);
     return run_fail(failure, CLI_UNREADABLE, "cannot read script '%s': %s", path, strerror(code));
 }
 
 static int fail_size(const char *title, struct run_failure *failure)
 {
-    return run_fail(failure, CLI_UNREADABLE, "script '%s' is too large: at most %u MiB are read", title, RUN_SCRIPT_MAX >> 20);
+    return run_fail(failure, CLI_UNREADABLE, "script '%s' is too large: at most %u MiB are read", title,
+                    RUN_SCRIPT_MAX >> 20);
 }
 
 int run_source_open(struct run_source *source, const struct run_request *request, struct run_failure *failure)
@@ -48,7 +56,8 @@ int run_source_open(struct run_source *source, const struct run_request *request
     if (source->fd < 0)
         return fail_open(request->script, errno, failure);
     if (fstat(source->fd, &st) < 0)
-        return run_fail(failure, CLI_UNREADABLE, "cannot read script '%s': %s", request->script, strerror(errno));
+        return run_fail(failure, CLI_UNREADABLE, "cannot read script '%s': %s", request->script,
+                        strerror(errno));
     if (!S_ISREG(st.st_mode))
         return run_fail(failure, CLI_UNREADABLE, "'%s' %s", request->script, kind_of(st.st_mode));
     if (st.st_size > (off_t)RUN_SCRIPT_MAX) /* before a byte is read: it may be a sparse terabyte */
@@ -108,7 +117,8 @@ int run_read_all(int fd, uint64_t size, char **out, size_t *length)
 static int read_stdin(struct run_source *source)
 {
     int flags = fcntl(STDIN_FILENO, F_GETFL);
-    bool changed = flags >= 0 && (flags & O_NONBLOCK) != 0 && fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK) == 0;
+    bool changed =
+        flags >= 0 && (flags & O_NONBLOCK) != 0 && fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK) == 0;
     int rc = run_read_all(STDIN_FILENO, 0, &source->memory, &source->text.length);
     if (changed)
         (void)fcntl(STDIN_FILENO, F_SETFL, flags);
@@ -118,11 +128,12 @@ static int read_stdin(struct run_source *source)
 int run_source_read(struct run_source *source, const struct run_request *request, struct run_failure *failure)
 {
     if (request->kind == RUN_CODE) {
-        source->text = (struct bioxen_string){ .bytes = request->code, .length = strlen(request->code) };
+        source->text = (struct bioxen_string){.bytes = request->code, .length = strlen(request->code)};
         return 0;
     }
-    int rc = request->kind == RUN_STDIN ? read_stdin(source)
-                                        : run_read_all(source->fd, source->size, &source->memory, &source->text.length);
+    int rc = request->kind == RUN_STDIN
+                 ? read_stdin(source)
+                 : run_read_all(source->fd, source->size, &source->memory, &source->text.length);
     source->text.bytes = source->memory;
     if (rc == -EFBIG)
         return fail_size(request->title, failure);
@@ -131,7 +142,8 @@ int run_source_read(struct run_source *source, const struct run_request *request
     if (rc == -ENOMEM)
         return run_fail(failure, CLI_HOST, "out of memory while reading script '%s'", request->title);
     if (rc < 0)
-        return run_fail(failure, CLI_UNREADABLE, "cannot read script '%s': %s", request->title, strerror(-rc));
+        return run_fail(failure, CLI_UNREADABLE, "cannot read script '%s': %s", request->title,
+                        strerror(-rc));
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /*
  * say.c - bioxen's own voice: messages on stderr, never on stdout, which belongs to the script alone.
  *
- * One message is one write, so that messages of runs in parallel do not mix. What can't be written is lost: there
- * is nobody left to tell.
+ * One message is one write, so that messages of runs in parallel do not mix. What can't be written is lost:
+ * there is nobody left to tell.
  */
 #include "verb.h"
 
@@ -23,7 +23,7 @@ static void write_all(const char *bytes, size_t length)
             bytes += n;
             length -= (size_t)n;
         } else if (errno == EAGAIN) { /* somebody made the shared terminal or pipe non-blocking */
-            struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+            struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
             if (poll(&ready, 1, 1000) == 0)
                 return;
         } else if (errno != EINTR) {

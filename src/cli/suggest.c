@@ -32,7 +32,7 @@ static unsigned edits(const char *a, size_t a_length, const char *b, size_t b_le
 
 void suggest_init(struct suggestion *suggestion, const char *word, size_t length)
 {
-    *suggestion = (struct suggestion){ .word = word, .length = length, .distance = WORD_MAX + 1 };
+    *suggestion = (struct suggestion){.word = word, .length = length, .distance = WORD_MAX + 1};
 }
 
 void suggest_offer(struct suggestion *suggestion, const char *candidate)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct suggestion {
-    const char *word;  /* what was typed */
+    const char *word; /* what was typed */
     size_t length;
     const char *best;  /* NULL while nothing is near */
     unsigned distance; /* of `best` */
@@ -15,7 +15,10 @@ struct suggestion {
 
 void suggest_init(struct suggestion *suggestion, const char *word, size_t length);
 
-/* Offers one known word. Near is: `word` begins it, or about a third of its letters are wrong, missing, swapped or too many. */
+/*
+ * Offers one known word. Near is: `word` begins it, or about a third of its letters are wrong, missing,
+ * swapped or too many.
+ */
 void suggest_offer(struct suggestion *suggestion, const char *candidate);
 
 #endif

@@ -1,4 +1,7 @@
-/* text.c - well-formed UTF-8 by the table of the Unicode standard (3-7), escapes and replacements. Never prints. */
+/*
+ * text.c - well-formed UTF-8 by the table of the Unicode standard (3-7), escapes and replacements. Never
+ * prints.
+ */
 #include "text.h"
 
 #include <stdbool.h>
@@ -10,15 +13,23 @@ static bool is_between(unsigned char byte, unsigned low, unsigned high)
     return byte >= low && byte <= high;
 }
 
-/* Is `second` a legal second byte after `first`? Keeps out overlong forms, surrogates and what is above U+10FFFF. */
+/*
+ * Is `second` a legal second byte after `first`? Keeps out overlong forms, surrogates and what is above
+ * U+10FFFF.
+ */
 static bool second_fits(unsigned char first, unsigned char second)
 {
     switch (first) {
-    case 0xe0: return is_between(second, 0xa0, 0xbf);
-    case 0xed: return is_between(second, 0x80, 0x9f);
-    case 0xf0: return is_between(second, 0x90, 0xbf);
-    case 0xf4: return is_between(second, 0x80, 0x8f);
-    default: return is_between(second, 0x80, 0xbf);
+    case 0xe0:
+        return is_between(second, 0xa0, 0xbf);
+    case 0xed:
+        return is_between(second, 0x80, 0x9f);
+    case 0xf0:
+        return is_between(second, 0x90, 0xbf);
+    case 0xf4:
+        return is_between(second, 0x80, 0x8f);
+    default:
+        return is_between(second, 0x80, 0xbf);
     }
 }
 
@@ -29,7 +40,10 @@ size_t text_utf8_length(const char *bytes, size_t length)
         return 0;
     if (p[0] < 0x80)
         return 1;
-    size_t need = is_between(p[0], 0xc2, 0xdf) ? 2 : is_between(p[0], 0xe0, 0xef) ? 3 : is_between(p[0], 0xf0, 0xf4) ? 4 : 0;
+    size_t need = is_between(p[0], 0xc2, 0xdf)   ? 2
+                  : is_between(p[0], 0xe0, 0xef) ? 3
+                  : is_between(p[0], 0xf0, 0xf4) ? 4
+                                                 : 0;
     if (need == 0 || need > length || !second_fits(p[0], p[1]))
         return 0;
     for (size_t i = 2; i < need; i++)
@@ -38,7 +52,10 @@ size_t text_utf8_length(const char *bytes, size_t length)
     return need;
 }
 
-/* May the character be shown? C1 controls (U+0080..U+009F) drive terminals as C0 ones do. `length` 0: a byte that is no UTF-8. */
+/*
+ * May the character be shown? C1 controls (U+0080..U+009F) drive terminals as C0 ones do. `length` 0: a
+ * byte that is no UTF-8.
+ */
 static bool is_printable(const char *bytes, size_t length, unsigned keep)
 {
     unsigned char first = (unsigned char)bytes[0];

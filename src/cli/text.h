@@ -15,10 +15,12 @@ enum text_escapes {
 };
 
 /*
- * Both return malloc'd memory, NUL-terminated, and its length without the NUL in *out_length; NULL when out of memory.
+ * Both return malloc'd memory, NUL-terminated, and its length without the NUL in *out_length; NULL when out
+ * of memory.
  *
- * text_escape writes control characters, and bytes that are no UTF-8, as \xNN: an error message that a script chose, or
- * a file's name, must not move the cursor, set the title, answer for the user or forge a second line, in a log either.
+ * text_escape writes control characters, and bytes that are no UTF-8, as \xNN: an error message that a
+ * script chose, or a file's name, must not move the cursor, set the title, answer for the user or forge a
+ * second line, in a log either.
  */
 char *text_escape(const char *bytes, size_t length, unsigned keep, size_t *out_length);
 

@@ -11,9 +11,12 @@
 #include <string.h>
 #include <strings.h>
 
-/* More digits of a fraction than this change nothing in a 64-bit result that people would write; they are read and dropped. */
+/*
+ * More digits of a fraction than this change nothing in a 64-bit result that people would write; they are
+ * read and dropped.
+ */
 #define FRACTION_DIGITS 9
-#define FRACTION_SCALE 1000000000u
+#define FRACTION_SCALE  1000000000u
 
 struct decimal {
     uint64_t whole;
@@ -55,7 +58,7 @@ static uint32_t read_fraction(const char **text)
 static int read_decimal(const char **text, struct decimal *out)
 {
     bool leading = is_digit(**text);
-    struct decimal value = { 0 };
+    struct decimal value = {0};
     int rc = read_whole(text, &value.whole);
     if (rc < 0)
         return rc;
@@ -102,8 +105,11 @@ int units_size(const char *text, uint64_t *out)
 
 static uint64_t time_unit(const char **text)
 {
-    static const struct { const char *name; uint64_t milliseconds; } units[] = {
-        { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, /* "ms" before "m" */
+    static const struct {
+        const char *name;
+        uint64_t milliseconds;
+    } units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, /* "ms" before "m" */
     };
     for (unsigned i = 0; i < sizeof units / sizeof units[0]; i++) {
         size_t length = strlen(units[i].name);
@@ -159,7 +165,7 @@ int units_count(const char *text, uint64_t *out)
 
 void units_format_size(uint64_t bytes, char out[UNITS_TEXT_MAX])
 {
-    static const char *const names[] = { "", "KiB", "MiB", "GiB", "TiB" };
+    static const char *const names[] = {"", "KiB", "MiB", "GiB", "TiB"};
     unsigned i = 0;
     while (i + 1 < sizeof names / sizeof names[0] && bytes != 0 && bytes % 1024 == 0) {
         bytes /= 1024;
@@ -168,7 +174,21 @@ void units_format_size(uint64_t bytes, char out[UNITS_TEXT_MAX])
     snprintf(out, UNITS_TEXT_MAX, "%llu%s", (unsigned long long)bytes, names[i]);
 }
 
-/* "1.5s", not "1500ms": what is under a minute and not a whole second keeps its fraction. */
+/* A number of thousandths with as many decimals as it needs, and a unit behind it. */
+static void format_thousandths(uint64_t thousandths, const char *unit, char out[UNITS_TEXT_MAX])
+{
+    unsigned decimals = 3, rest = (unsigned)(thousandths % 1000);
+    while (decimals > 0 && rest % 10 == 0) {
+        rest /= 10;
+        decimals--;
+    }
+    unsigned long long whole = thousandths / 1000;
+    if (decimals == 0)
+        snprintf(out, UNITS_TEXT_MAX, "%llu%s", whole, unit);
+    else
+        snprintf(out, UNITS_TEXT_MAX, "%llu.%0*u%s", whole, (int)decimals, rest, unit);
+}
+
 void units_format_time(uint64_t milliseconds, char out[UNITS_TEXT_MAX])
 {
     unsigned long long ms = milliseconds;
@@ -176,20 +196,13 @@ void units_format_time(uint64_t milliseconds, char out[UNITS_TEXT_MAX])
         snprintf(out, UNITS_TEXT_MAX, "%lluh", ms / 3600000);
     else if (ms % 60000 == 0 && ms != 0)
         snprintf(out, UNITS_TEXT_MAX, "%llum", ms / 60000);
-    else if (ms % 1000 == 0)
-        snprintf(out, UNITS_TEXT_MAX, "%llus", ms / 1000);
-    else if (ms < 1000)
+    else if (ms < 1000 && ms != 0)
         snprintf(out, UNITS_TEXT_MAX, "%llums", ms);
     else
-        snprintf(out, UNITS_TEXT_MAX, "%llu.%03llus", ms / 1000, ms % 1000);
+        format_thousandths(milliseconds, "s", out);
 }
 
 void units_format_cpus(uint64_t thousandths, char out[UNITS_TEXT_MAX])
 {
-    int length = snprintf(out, UNITS_TEXT_MAX, "%llu.%03llu", (unsigned long long)(thousandths / 1000),
-                          (unsigned long long)(thousandths % 1000));
-    while (length > 0 && out[length - 1] == '0')
-        out[--length] = '\0';
-    if (length > 0 && out[length - 1] == '.')
-        out[length - 1] = '\0';
+    format_thousandths(thousandths, "", out);
 }

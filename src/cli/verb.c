@@ -6,7 +6,7 @@
 
 #include "suggest.h"
 
-const struct cli_verb *const cli_verbs[] = { &verb_run, &verb_doctor, &verb_help, NULL };
+const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_doctor, &verb_help, NULL};
 
 /* Where the explanation of an option begins. */
 #define HELP_COLUMN 27
@@ -39,7 +39,8 @@ void cli_print_overview(FILE *out)
           "\n"
           "Runs Lua scripts that nobody has to trust, each in a virtual machine with a jail of its own.\n"
           "\n"
-          "verbs:\n", out);
+          "verbs:\n",
+          out);
     for (size_t i = 0; cli_verbs[i] != NULL; i++)
         fprintf(out, "  %-10s %s\n", cli_verbs[i]->name, cli_verbs[i]->summary);
     fputs("\n"
@@ -47,7 +48,8 @@ void cli_print_overview(FILE *out)
           "  --help     this text\n"
           "  --version  the version\n"
           "\n"
-          "'bioxen help VERB' tells more of a verb.\n", out);
+          "'bioxen help VERB' tells more of a verb.\n",
+          out);
 }
 
 static void print_option(const struct cli_option *option, FILE *out)
@@ -75,7 +77,7 @@ static void print_option(const struct cli_option *option, FILE *out)
 
 void cli_print_verb_help(const struct cli_verb *verb, FILE *out)
 {
-    static const struct cli_option help = { .id = 'h', .name = "help", .kind = CLI_FLAG, .help = "this text" };
+    static const struct cli_option help = {.id = 'h', .name = "help", .kind = CLI_FLAG, .help = "this text"};
     fprintf(out, "usage: bioxen %s %s\n\n%s.\n", verb->name, verb->arguments, verb->summary);
     fputs("\noptions:\n", out);
     for (size_t i = 0; i < verb->option_count; i++)

@@ -18,11 +18,11 @@
 /* Exit statuses that bioxen gives itself; the rest is the script's own, or 128 and a signal's number. */
 enum cli_status {
     CLI_OK = 0,
-    CLI_FAILED = 1,      /* the verb's answer is no (doctor found something) */
-    CLI_USAGE = 2,       /* wrong usage */
-    CLI_HOST = 125,      /* bioxen or the host could not */
+    CLI_FAILED = 1,       /* the verb's answer is no (doctor found something) */
+    CLI_USAGE = 2,        /* wrong usage */
+    CLI_HOST = 125,       /* bioxen or the host could not */
     CLI_UNREADABLE = 126, /* the script cannot be read or does not compile */
-    CLI_NOT_FOUND = 127, /* there is no such script */
+    CLI_NOT_FOUND = 127,  /* there is no such script */
 };
 
 enum cli_kind {
@@ -37,21 +37,21 @@ enum cli_kind {
 };
 
 struct cli_option {
-    int id;             /* the letter of its short form, or a number of 256 and up when it has none; 'h' is help's */
-    const char *name;   /* long form without the dashes; NULL: it has only its letter */
+    int id; /* the letter of its short form, or a number of 256 and up when it has none; 'h' is help's */
+    const char *name; /* long form without the dashes; NULL: it has only its letter */
     enum cli_kind kind;
-    const char *value;  /* what help calls its value, e.g. "SIZE"; NULL for CLI_FLAG */
-    uint64_t min, max;  /* CLI_SIZE, CLI_TIME, CLI_CPUS, CLI_COUNT */
-    const char *words;  /* CLI_WORD: "restricted|full" */
+    const char *value;    /* what help calls its value, e.g. "SIZE"; NULL for CLI_FLAG */
+    uint64_t min, max;    /* CLI_SIZE, CLI_TIME, CLI_CPUS, CLI_COUNT */
+    const char *words;    /* CLI_WORD: "restricted|full" */
     const char *fallback; /* its default as one would write it; NULL when there is none */
-    const char *help;   /* one line, no full stop */
+    const char *help;     /* one line, no full stop */
 };
 
 struct cli_verb {
     const char *name;
     const char *arguments; /* as in the synopsis: "[options] SCRIPT|- [ARG...]" */
     const char *summary;   /* one line, no full stop */
-    const char *details;   /* paragraphs for its help, each line ended by a newline; NULL when there are none */
+    const char *details; /* paragraphs for its help, each line ended by a newline; NULL when there are none */
     const struct cli_option *options; /* NULL when it has none but --help, which every verb has */
     size_t option_count;
     /* argv[0] is the verb's name. Returns the exit status. */
@@ -77,10 +77,11 @@ void cli_print_verb_help(const struct cli_verb *verb, FILE *out);
 int cli_finish_output(void);
 
 /*
- * Takes one option. `text` is its value as given (NULL for CLI_FLAG), `number` the value of a CLI_SIZE, CLI_TIME,
- * CLI_CPUS or CLI_COUNT, already checked. Returns 0, or -1 after a message.
+ * Takes one option. `text` is its value as given (NULL for CLI_FLAG), `number` the value of a CLI_SIZE,
+ * CLI_TIME, CLI_CPUS or CLI_COUNT, already checked. Returns 0, or -1 after a message.
  */
-typedef int cli_take_option(const struct cli_option *option, const char *text, uint64_t number, void *context);
+typedef int cli_take_option(const struct cli_option *option, const char *text, uint64_t number,
+                            void *context);
 
 enum cli_parsed { CLI_PARSED, CLI_PARSED_HELP, CLI_PARSED_WRONG };
 
@@ -96,12 +97,16 @@ enum cli_parsed cli_parse_options(const struct cli_verb *verb, int argc, char **
 #define CLI_RANGE_MAX 80
 void cli_format_range(const struct cli_option *option, char out[CLI_RANGE_MAX]);
 
-/* Prints "bioxen: ", the text and a newline to stderr. One line, whatever names are in it: control characters, newlines
- * too, and what is no UTF-8 are written as \xNN. */
+/*
+ * Prints "bioxen: ", the text and a newline to stderr. One line, whatever names are in it: control
+ * characters, newlines too, and what is no UTF-8 are written as \xNN.
+ */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints several lines that a script may have a part in: newlines and tabs stay, and where stderr is no terminal so does what is
- * no UTF-8. */
+/*
+ * Prints several lines that a script may have a part in: newlines and tabs stay, and where stderr is no
+ * terminal so does what is no UTF-8.
+ */
 void cli_say_bytes(const char *bytes, size_t length);
 
 #endif

@@ -1,0 +1,64 @@
+# bash completion for bioxen. Needs nothing but bash 4.
+
+# Prints the first word that is neither an option nor an option's value, from $1 on.
+_bioxen_find_script() {
+    local i
+    for ((i = $1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        -e | --profile | --memory | --cpus | --timeout | --cpu-time | --pids | --output-limit | --env | --mount | \
+            --network | --report | --name)
+            [[ ${COMP_WORDS[i + 1]-} == "=" ]] && ((i++)) # bash splits --option=value into three words
+            ((i++)) ;;
+        --) ((i + 1 < COMP_CWORD)) && printf '%s' "${COMP_WORDS[i + 1]}" && return ;;
+        -?*) ;;
+        *) printf '%s' "${COMP_WORDS[i]}" && return ;;
+        esac
+    done
+}
+
+_bioxen_run() {
+    local current=$1 previous=$2
+    case $previous in
+    --profile) COMPREPLY=($(compgen -W 'restricted full' -- "$current")) ; return ;;
+    --network) COMPREPLY=($(compgen -W 'none' -- "$current")) ; return ;;
+    --memory) COMPREPLY=($(compgen -W '16MiB 32MiB 64MiB 128MiB 256MiB 1GiB' -- "$current")) ; return ;;
+    --cpus) COMPREPLY=($(compgen -W '0.5 1 2' -- "$current")) ; return ;;
+    --timeout | --cpu-time) COMPREPLY=($(compgen -W '500ms 1s 5s 1m' -- "$current")) ; return ;;
+    --pids) COMPREPLY=($(compgen -W '1 16' -- "$current")) ; return ;;
+    --output-limit) COMPREPLY=($(compgen -W '1MiB 10MiB 100MiB' -- "$current")) ; return ;;
+    --env) COMPREPLY=($(compgen -A export -- "$current")) ; return ;;
+    --name | -e) return ;;
+    --mount | --report)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return ;;
+    esac
+    if [[ -z $(_bioxen_find_script 2) && $current == -* ]]; then
+        COMPREPLY=($(compgen -W '-e --profile --memory --cpus --timeout --cpu-time --pids --output-limit --env --mount
+            --network --report --name --help' -- "$current"))
+        return
+    fi
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+}
+
+_bioxen() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    if [[ $current == "=" ]]; then
+        current=""
+    elif [[ $previous == "=" ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W 'run doctor help --help --version' -- "$current"))
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+    run) _bioxen_run "$current" "$previous" ;;
+    doctor) COMPREPLY=($(compgen -W '--json --help' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'run doctor help' -- "$current")) ;;
+    esac
+}
+
+complete -F _bioxen bioxen
