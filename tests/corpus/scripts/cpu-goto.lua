@@ -1,0 +1,7 @@
+-- name: cpu-goto
+-- class: cpu
+-- profile: restricted
+-- expect: killed timeout
+
+::again::
+goto again

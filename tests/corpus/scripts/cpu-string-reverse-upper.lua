@@ -1,0 +1,7 @@
+-- name: cpu-string-reverse-upper
+-- class: cpu
+-- profile: restricted
+-- expect: killed timeout
+
+local s = ("x"):rep(1 << 24)
+while true do s = s:reverse():upper():lower() end

@@ -1,0 +1,9 @@
+-- name: esc-libraries-emptied
+-- class: lua-escape
+-- profile: restricted
+-- expect: ok DONE
+
+local keep, p = pairs, print
+for _, t in keep{ string, table, math, os, coroutine, utf8, debug } do for k in keep(t) do t[k] = nil end end
+for k in keep(_G) do _G[k] = nil end
+p("DONE")

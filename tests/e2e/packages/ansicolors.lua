@@ -1,0 +1,3 @@
+-- needs: ansicolors
+local colors = require "ansicolors"
+print((("%q"):format(colors("%{red}hello %{bright bluebg}world%{reset}"))))
