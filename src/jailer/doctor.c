@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -267,24 +266,12 @@ static int run_table(const struct doctor_host *host, const struct doctor_trial *
 
 /* ---- the mode ---- */
 
-/* What the jailer needs to do without a user namespace of its own. */
-static bool is_privileged(void)
+static void find_host(struct doctor_host *host, struct doctor_try *shared)
 {
-    static const int needed[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_DAC_OVERRIDE};
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {{0}, {0}};
-    if (syscall(SYS_capget, &head, data) != 0)
-        return false;
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
-        if ((data[CAP_TO_INDEX(needed[i])].effective & CAP_TO_MASK(needed[i])) == 0)
-            return false;
-    return true;
-}
-
-static void find_host(struct doctor_host *host)
-{
+    static const struct doctor_trial privilege = {.id = "privilege", .run = doctor_try_privilege};
     memset(host, 0, sizeof *host);
-    host->privileged = is_privileged();
+    run_trial(host, &privilege, shared);
+    host->privileged = shared->status == 1;
     host->uid = getuid();
     host->gid = getgid();
     ssize_t length = readlink("/proc/self/exe", host->program_dir, sizeof host->program_dir - 1);
@@ -296,7 +283,9 @@ static void find_host(struct doctor_host *host)
 
 static int run_all(const struct doctor_host *host, struct doctor_try *shared, int fd)
 {
-    const struct doctor_trial *const tables[] = {doctor_jail_trials, doctor_process_trials, doctor_net_trials};
+    const struct doctor_trial *const tables[] = {
+        doctor_jail_trials, doctor_process_trials, doctor_limit_trials, doctor_net_trials,
+    };
     struct doctor_record record = {.type = DOCTOR_HELLO, .privileged = host->privileged};
     int rc = send_record(fd, &record);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
@@ -306,6 +295,20 @@ static int run_all(const struct doctor_host *host, struct doctor_try *shared, in
     memset(&record, 0, sizeof record);
     record.type = DOCTOR_DONE;
     return send_record(fd, &record);
+}
+
+/* In a child, because the sandbox makes a namespace of its caller's. A trial that was killed has nobody else. */
+static void sweep(const struct doctor_host *host)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        doctor_sweep(host);
+        _exit(0);
+    }
+    if (pid > 0 && !wait_gone(pid, now_ms() + TRIAL_SECONDS * 1000L)) {
+        kill(pid, SIGKILL);
+        wait_gone(pid, now_ms() + REAP_MS);
+    }
 }
 
 int doctor_main(int fd)
@@ -318,6 +321,8 @@ int doctor_main(int fd)
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, NULL);
-    find_host(&host);
-    return run_all(&host, shared, fd) == 0 ? 0 : 1;
+    find_host(&host, shared);
+    int rc = run_all(&host, shared, fd);
+    sweep(&host);
+    return rc == 0 ? 0 : 1;
 }

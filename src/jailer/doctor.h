@@ -79,12 +79,25 @@ long doctor_number(const char *path);
 /* An ordinary user's trial: become uid 0 of a new user namespace, as the jailer does. No-op with privileges. */
 int doctor_become_root(const struct doctor_host *host, struct doctor_try *try);
 
+/* bioxen-vm, by O_PATH. Returns the descriptor or -errno, with cause and fix noted. */
+int doctor_open_vm(const struct doctor_host *host, struct doctor_try *try);
+
+/* Would the jailer work here without a user namespace of its own? A trial: 1 goes to try->status. */
+int doctor_try_privilege(const struct doctor_host *host, struct doctor_try *try);
+
+/* Removes the control groups that killed trials left (doctor_limits.c). Ends the process's usefulness: for a child. */
+void doctor_sweep(const struct doctor_host *host);
+
 /* ---- why it failed, and what mends it (doctor_cause.c) ---- */
 void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *trial, struct doctor_try *try);
+
+/* Why a VM's limit got no control group. `controller` is "memory", "pids" or "cpu"; `others`: some other controller is there. */
+void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others, struct doctor_try *try);
 
 /* ---- the trials, each a table that ends with an empty row ---- */
 extern const struct doctor_trial doctor_jail_trials[];    /* doctor_jail.c: namespaces, maps, root, mounts */
 extern const struct doctor_trial doctor_process_trials[]; /* doctor_process.c: exec, signals, filter, timers */
+extern const struct doctor_trial doctor_limit_trials[];   /* doctor_limits.c: whole jails, control groups */
 extern const struct doctor_trial doctor_net_trials[];     /* doctor_net.c: what the fabric will need */
 
 #endif

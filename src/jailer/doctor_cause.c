@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -60,6 +61,14 @@ static bool in_chroot(void)
     }
     fclose(file);
     return !found;
+}
+
+/* Is this program of systemd's at work? "system" or "user/<uid>". */
+static bool systemd_runs(const struct doctor_host *host, bool user)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/run/user/%u/systemd/private", host->uid);
+    return exists(user ? path : "/run/systemd/system");
 }
 
 /* ---- one cause each; true when it is the one ---- */
@@ -213,4 +222,80 @@ void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *
         without_module(trial, try) || old_kernel(try))
         return;
     doctor_cause(try, "%.120s failed: %s", try->step, strerror(try->code));
+}
+
+/* ---- control groups ---- */
+
+static bool cgroups_are_v2(void)
+{
+    return exists("/sys/fs/cgroup/cgroup.controllers");
+}
+
+/* Switched off when the kernel started: the last column of /proc/cgroups. */
+static bool controller_disabled(const char *controller)
+{
+    char line[256], name[64];
+    int enabled = 1;
+    bool disabled = false;
+    FILE *file = fopen("/proc/cgroups", "re");
+    if (file == NULL)
+        return false;
+    while (!disabled && fgets(line, sizeof line, file) != NULL)
+        disabled = sscanf(line, "%63s %*d %*d %d", name, &enabled) == 2 && strcmp(name, controller) == 0 && enabled == 0;
+    fclose(file);
+    return disabled;
+}
+
+static void blame_as_root(const char *controller, struct doctor_try *try)
+{
+    struct statvfs fs;
+    if (statvfs("/sys/fs/cgroup", &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0) {
+        doctor_cause(try, "/sys/fs/cgroup is mounted read-only");
+        doctor_fix(try, "sudo mount -o remount,rw /sys/fs/cgroup");
+    } else if (cgroups_are_v2()) {
+        doctor_cause(try, "no cgroup above this process gives its children the %s controller, or can be made to: they hold processes "
+                          "themselves", controller);
+        doctor_fix(try, "sudo sh -c 'cd /sys/fs/cgroup && mkdir -p init && for p in $(cat cgroup.procs); do echo $p >init/cgroup.procs; "
+                        "done; echo +memory +pids +cpu >cgroup.subtree_control'");
+    } else {
+        doctor_cause(try, "no hierarchy with the %s controller is mounted in /sys/fs/cgroup, or it does not show this process's cgroup",
+                     controller);
+        doctor_fix(try, "sudo sh -c 'mkdir -p /sys/fs/cgroup/%s && mount -t cgroup -o %s %s /sys/fs/cgroup/%s'", controller, controller,
+                   controller, controller);
+    }
+}
+
+/* The commands make a cgroup that belongs to the user, and put the shell in it that they are typed into. */
+static void blame_as_user(const struct doctor_host *host, const char *controller, bool others, struct doctor_try *try)
+{
+    if (others)
+        doctor_cause(try, "no cgroup with the %s controller is delegated to this user", controller);
+    else
+        doctor_cause(try, "no cgroup is delegated to this user");
+    if (!cgroups_are_v2())
+        doctor_fix(try, "sudo sh -c 'for c in memory pids cpu; do d=/sys/fs/cgroup/$c/user-%u; mkdir -p $d && chown %u $d $d/tasks && "
+                        "echo $0 >$d/tasks; done' $$", host->uid, host->uid);
+    else if (others && systemd_runs(host, false))
+        doctor_fix(try, "sudo sh -c 'd=/etc/systemd/system/user@.service.d; mkdir -p $d && printf \"[Service]\\nDelegate=cpu memory "
+                        "pids\\n\" >$d/bioxen.conf && systemctl daemon-reload' # and log in again");
+    else if (systemd_runs(host, true))
+        doctor_fix(try, "systemd-run --user --scope -p Delegate=yes -- bioxen run SCRIPT");
+    else
+        doctor_fix(try, "sudo sh -c 'cd /sys/fs/cgroup && d=user-%u && mkdir -p $d/shell && echo +memory +pids +cpu "
+                        ">cgroup.subtree_control && echo +memory +pids +cpu >$d/cgroup.subtree_control && "
+                        "chown %u $d $d/cgroup.procs $d/shell $d/shell/cgroup.procs && echo $0 >$d/shell/cgroup.procs' $$",
+                   host->uid, host->uid);
+}
+
+void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others, struct doctor_try *try)
+{
+    if (controller_disabled(controller)) {
+        doctor_cause(try, "the %s controller was switched off when the kernel started", controller);
+        doctor_fix(try, "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&cgroup_enable=%s /' /etc/default/grub && sudo update-grub # and reboot",
+                   controller);
+    } else if (host->privileged) {
+        blame_as_root(controller, try);
+    } else {
+        blame_as_user(host, controller, others, try);
+    }
 }

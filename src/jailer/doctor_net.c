@@ -88,10 +88,10 @@ static int bring_up(const char *name)
     return rc;
 }
 
-/* The kernel tells the carrier a moment after the second end came up. */
+/* The kernel tells of a carrier once a second, to whoever waits. */
 static bool comes_alive(const char *name)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 250; i++) {
         int flags = interface_flags(name);
         if (flags < 0)
             return false;

@@ -97,7 +97,7 @@ static void exec_vm(int program, int report)
     _exit(0);
 }
 
-static int open_vm(const struct doctor_host *host, struct doctor_try *try)
+int doctor_open_vm(const struct doctor_host *host, struct doctor_try *try)
 {
     char path[sizeof host->program_dir + 16];
     snprintf(path, sizeof path, "%s/bioxen-vm", host->program_dir);
@@ -113,7 +113,7 @@ static int open_vm(const struct doctor_host *host, struct doctor_try *try)
 static int try_execveat(const struct doctor_host *host, struct doctor_try *try)
 {
     int code = 0, report[2];
-    int program = open_vm(host, try);
+    int program = doctor_open_vm(host, try);
     if (program < 0)
         return program;
     if (pipe2(report, O_CLOEXEC) != 0)
