@@ -181,14 +181,19 @@ fuzz: setup
 
 # ---- install ------------------------------------------------------------------------------------------------
 DEST = $(DESTDIR)$(PREFIX)
+MAN  = $(notdir $(wildcard docs/man/*.1))
 .PHONY: install uninstall clean format
 install: programs
-	install -d $(DEST)/bin $(DEST)/libexec/bioxen
-	install -s -m 755 $(B)/bioxen $(DEST)/bin/bioxen
+	install -d $(DEST)/bin $(DEST)/libexec/bioxen $(DEST)/share/man/man1
+	install -s -m 755 $(B)/bioxen $(DEST)/bin
 	install -s -m 755 $(B)/bioxend $(B)/bioxen-jailer $(B)/bioxen-vm $(DEST)/libexec/bioxen
-	$(if $(wildcard docs/man/*.1),install -D -m 644 -t $(DEST)/share/man/man1 $(wildcard docs/man/*.1))
+	install -m 644 $(MAN:%=docs/man/%) $(DEST)/share/man/man1
+	install -D -m 644 config/completions/bioxen.bash $(DEST)/share/bash-completion/completions/bioxen
+	install -D -m 644 config/completions/_bioxen $(DEST)/share/zsh/site-functions/_bioxen
+	install -D -m 644 config/completions/bioxen.fish $(DEST)/share/fish/vendor_completions.d/bioxen.fish
 uninstall:
-	rm -f $(DEST)/bin/bioxen $(addprefix $(DEST)/share/man/man1/,$(notdir $(wildcard docs/man/*.1)))
+	rm -f $(DEST)/bin/bioxen $(MAN:%=$(DEST)/share/man/man1/%) $(DEST)/share/bash-completion/completions/bioxen \
+	    $(DEST)/share/zsh/site-functions/_bioxen $(DEST)/share/fish/vendor_completions.d/bioxen.fish
 	rm -rf $(DEST)/libexec/bioxen
 clean:
 	rm -rf $(B)
