@@ -1,0 +1,142 @@
+/*
+ * host.c - what is done once, before any jail: privileges, cgroups, and the two things of which each jail gets
+ * a copy or the original, an empty root and an empty network namespace.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* Any directory that is there: the new root is mounted on it, in a mount namespace that nobody else sees. */
+#define MOUNT_PLACE "/proc"
+
+static int open_files(struct sb_host *host, struct sb_error *err)
+{
+    host->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    host->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (host->proc_fd < 0 || host->null_fd < 0)
+        return sb_fail_errno(err, errno, "cannot open %s", host->proc_fd < 0 ? "/proc" : "/dev/null");
+    return 0;
+}
+
+/* The jails inherit it, where they cannot afford one of their own. */
+static int leave_keyring(struct sb_error *err)
+{
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+        return sb_fail_errno(err, errno, "cannot leave the caller's session keyring");
+    return 0;
+}
+
+static int become_self_contained(struct sb_host *host, struct sb_error *err)
+{
+    if (!host->privileged)
+        return sb_creds_become_root(host->uid, host->gid, err);
+    return setgroups(0, NULL) == 0 ? 0 : sb_fail_errno(err, errno, "cannot leave the supplementary groups");
+}
+
+static int start(struct sb_host *host, struct sb_error *err)
+{
+    int rc = open_files(host, err);
+    if (rc != 0)
+        return rc;
+    host->privileged = sb_creds_privileged(host->proc_fd);
+    rc = leave_keyring(err);
+    if (rc == 0)
+        rc = become_self_contained(host, err);
+    if (rc != 0)
+        return rc;
+    host->wide_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (host->wide_ns < 0)
+        return sb_fail_errno(err, errno, "cannot open the mount namespace");
+    sb_cgroup_host_init(&host->cgroups, host->proc_fd, host->privileged);
+    return 0;
+}
+
+int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
+{
+    *host = (struct sb_host){
+        .uid = getuid(),
+        .gid = getgid(),
+        .program_fd = program_fd,
+        .proc_fd = -1,
+        .null_fd = -1,
+        .wide_ns = -1,
+        .small_ns = -1,
+        .cgroups = {.base = {-1, -1, -1}},
+    };
+    sb_cgroup_clear(&host->parked);
+    int rc = start(host, err);
+    if (rc != 0)
+        sb_host_fini(host);
+    return rc;
+}
+
+void sb_host_fini(struct sb_host *host)
+{
+    if (host->parked.name[0] != '\0')
+        sb_cgroup_remove(&host->cgroups, &host->parked);
+    sb_cgroup_host_fini(&host->cgroups);
+    sb_close(&host->program_fd);
+    sb_close(&host->proc_fd);
+    sb_close(&host->null_fd);
+    sb_close(&host->wide_ns);
+    sb_close(&host->small_ns);
+}
+
+int sb_host_new_net(struct sb_error *err)
+{
+    return unshare(CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot make a network namespace");
+}
+
+int sb_host_open_net(const struct sb_host *host, struct sb_error *err)
+{
+    int fd = openat(host->proc_fd, "self/ns/net", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : sb_fail_errno(err, errno, "cannot open the network namespace");
+}
+
+int sb_host_enter_net(int fd, struct sb_error *err)
+{
+    return setns(fd, CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot enter the prepared network namespace");
+}
+
+static const char *enter_empty_root(void)
+{
+    if (unshare(CLONE_NEWNS) != 0)
+        return "a mount namespace";
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        return "private mounts";
+    if (mount("bioxen", MOUNT_PLACE, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "size=4k,nr_inodes=1,mode=0555") != 0)
+        return "a tmpfs";
+    if (chdir(MOUNT_PLACE) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        return "a new root (pivot_root)";
+    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+        return "an end of the old root";
+    return NULL;
+}
+
+int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
+{
+    const char *what = enter_empty_root();
+    if (what != NULL)
+        return sb_fail_errno(err, errno, "cannot make an empty root: %s is refused", what);
+    host->small_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (host->small_ns < 0)
+        return sb_fail_errno(err, errno, "cannot open the mount namespace");
+    host->empty_root = true;
+    return 0;
+}
+
+void sb_host_park(struct sb_host *host, const struct sb_limits *limits)
+{
+    struct sb_error ignored;
+    if (host->parked.name[0] == '\0' && sb_cgroup_make(&host->cgroups, &host->parked, limits, &ignored) != 0)
+        sb_cgroup_clear(&host->parked);
+}

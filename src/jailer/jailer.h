@@ -1,0 +1,101 @@
+/*
+ * jailer.h - inside the jailer: its one structure, and what its files offer each other.
+ *
+ *   main      start-up, loop, end         table    one row for each request
+ *   policy    limits fixed at the start   vms      VM number -> jail
+ *   reaper    the dead                    timers   CPU time
+ *   janitor   a second process that cleans up when this one was killed
+ */
+#ifndef BX_JAILER_JAILER_H
+#define BX_JAILER_JAILER_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "common/jail_wire.h"
+#include "common/loop.h"
+#include "sandbox/sandbox.h"
+
+/* VMs that one jailer holds, and the heads of its hash chains. Descriptors bound it further (policy.c). */
+#define VMS_MAX   16384u
+#define VMS_HEADS 4096u
+
+/* The signal of the CPU timers; blocked, and read from a descriptor. */
+#define CPU_TIMER_SIGNAL SIGRTMIN
+
+struct jailer;
+
+struct vm {
+    struct bx_source dead; /* the pidfd: readable when the VM is dead. First, so that a source is a VM */
+    struct jailer *jailer;
+    struct vm *next;       /* in its hash chain */
+    uint32_t number;       /* bioxend's */
+    struct sb_jail jail;
+    bool has_timer, cpu_time_hit;
+    timer_t timer;
+    clockid_t clock;
+    uint64_t cpu_time_ms;
+};
+
+struct policy {
+    uint32_t vms_max;
+    uint64_t tmp_max; /* bytes */
+};
+
+struct janitor {
+    struct bx_source dead; /* its pidfd */
+    pid_t pid;
+    int socket;            /* to it: a byte ends it */
+};
+
+struct jailer {
+    struct bx_loop loop;
+    struct bx_source link, timers;
+    struct janitor janitor;
+    struct sb_host host;
+    struct policy policy;
+    struct vm *heads[VMS_HEADS];
+    uint32_t vm_count;
+    uint64_t spawned;
+    bool net_ready;              /* this process is in an empty netns that no VM has */
+    bool closing;                /* no more VMs; the end comes with the last death */
+    struct sb_error start_error; /* why no VM can be made on this host; told with each request */
+};
+
+/* ---- table.c ---- */
+void jailer_on_link(struct bx_source *source, uint32_t events);
+void jailer_reply(struct jailer *jailer, const struct jw_reply *reply);
+/* Ends every VM and then the loop. */
+void jailer_shut_down(struct jailer *jailer);
+
+/* ---- policy.c ---- */
+void policy_init(struct policy *policy);
+/* Is the request, sound in itself, within what this jailer may do now? */
+int policy_check(const struct jailer *jailer, const struct jw_request *request, struct sb_error *err);
+
+/* ---- vms.c ---- */
+struct vm *vms_find(const struct jailer *jailer, uint32_t number);
+struct vm *vms_new(struct jailer *jailer, uint32_t number);
+/* Takes it out of the table and frees it, with all that belongs to it. */
+void vms_free(struct vm *vm);
+void vms_kill_all(struct jailer *jailer);
+
+/* ---- reaper.c ---- */
+int reaper_watch(struct vm *vm);
+
+/* ---- timers.c ---- */
+int timers_open(struct jailer *jailer);
+int timers_start(struct vm *vm, uint64_t cpu_time_ms);
+void timers_stop(struct vm *vm);
+
+/* ---- janitor.c ---- */
+/* Forks it. It makes the first network namespace, which janitor_wait takes over. */
+int janitor_start(struct jailer *jailer, struct sb_error *err);
+int janitor_wait(struct jailer *jailer, struct sb_error *err);
+int janitor_watch(struct jailer *jailer);
+/* Ends it and waits for its end. */
+void janitor_stop(struct jailer *jailer);
+
+#endif

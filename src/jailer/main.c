@@ -1,0 +1,129 @@
+/*
+ * main.c - bioxen-jailer, the privileged hand: makes jails for bioxend and takes the dead.
+ *
+ * Usage: bioxen-jailer --link-fd 3, started by libbioxen; or --doctor-fd 3, which tries what a jail needs and ends.
+ * It reads fixed-size requests and the kernel's files, and nothing else: no script, no configuration, no byte of a
+ * client. Its life hangs on the link: when that ends, everything that it made ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/startup.h"
+#include "doctor.h"
+#include "jailer.h"
+
+#define PROGRAM "bioxen-vm"
+
+extern char **environ;
+
+enum { EXIT_FAILED = 125 };
+
+/* What a stranger put into the environment, or a secret of the caller's, is not even in memory. */
+static void forget_environment(void)
+{
+    for (char **variable = environ; variable != NULL && *variable != NULL; variable++)
+        memset(*variable, 0, strlen(*variable));
+    environ = NULL;
+}
+
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
+    for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+}
+
+/* Nothing is printed: a failure is told to bioxend, and a terminal of the caller's is not held. */
+static int leave_streams(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 3; i++)
+        if (fd < 0 || dup2(fd, i) != i)
+            return -1;
+    return fd > 2 ? close(fd) : 0;
+}
+
+/* The VM's program lies beside this one. It is opened once, and run by its descriptor. */
+static int open_program(struct sb_error *err)
+{
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof PROGRAM);
+    char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
+    if (slash != NULL)
+        memcpy(slash + 1, PROGRAM, sizeof PROGRAM);
+    int fd = slash != NULL ? open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW) : -1;
+    struct stat status;
+    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    *err = (struct sb_error){.code = ENOENT, .text = PROGRAM " is not beside bioxen-jailer: install bioxen again"};
+    return -ENOENT;
+}
+
+/* What most VMs ask for: their cgroup can be made before they ask. */
+static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, BX_DEFAULT_CPUS_MILLI};
+
+static int prepare_host(struct jailer *jailer, struct sb_error *err)
+{
+    int program = open_program(err);
+    int rc = program >= 0 ? sb_host_init(&jailer->host, program, err) : program;
+    if (rc != 0)
+        return rc;
+    prctl(PR_SET_DUMPABLE, 0);
+    rc = janitor_start(jailer, err);
+    if (rc == 0)
+        rc = sb_host_empty_root(&jailer->host, err);
+    if (rc == 0)
+        sb_host_park(&jailer->host, &usual_limits);
+    return rc == 0 ? janitor_wait(jailer, err) : rc;
+}
+
+static int open_loop(struct jailer *jailer, int link)
+{
+    int rc = bx_loop_init(&jailer->loop);
+    if (rc == 0)
+        rc = timers_open(jailer);
+    if (rc == 0 && jailer->janitor.pid > 0)
+        rc = janitor_watch(jailer);
+    jailer->link.on_ready = jailer_on_link;
+    return rc == 0 ? bx_loop_add(&jailer->loop, &jailer->link, link, EPOLLIN) : rc;
+}
+
+static int serve(int link)
+{
+    static struct jailer jailer = {.link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    policy_init(&jailer.policy);
+    jailer.net_ready = prepare_host(&jailer, &jailer.start_error) == 0;
+    int rc = open_loop(&jailer, link);
+    if (rc == 0)
+        rc = bx_loop_run(&jailer.loop);
+    sb_host_fini(&jailer.host);
+    janitor_stop(&jailer);
+    return rc == 0 ? 0 : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const link_option[] = {"--link-fd"}, *const doctor_option[] = {"--doctor-fd"};
+    int fd;
+    if (argc > 1 && strcmp(argv[1], doctor_option[0]) == 0 && startup_fds(argc, argv, doctor_option, 1, &fd) == 0)
+        return doctor_main(fd);
+    if (startup_fds(argc, argv, link_option, 1, &fd) != 0) {
+        fprintf(stderr, "bioxen-jailer: started without its socket: use bioxen, which starts it\n");
+        return EXIT_FAILED;
+    }
+    forget_environment();
+    ignore_signals();
+    if (leave_streams() != 0)
+        return EXIT_FAILED;
+    return serve(fd);
+}

@@ -1,0 +1,53 @@
+/*
+ * policy.c - what the jailer decides for itself, at its start and for good: whatever bioxend asks for afterwards, it
+ * gets no more than this.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+#include "jailer.h"
+
+/* pidfd, mount namespace, three cgroup directories; and a dozen of our own, with room for one request. */
+#define FDS_PER_VM   5
+#define FDS_RESERVED 64
+
+static void raise_descriptor_limit(struct rlimit *limit)
+{
+    if (getrlimit(RLIMIT_NOFILE, limit) != 0)
+        *limit = (struct rlimit){256, 256};
+    limit->rlim_cur = limit->rlim_max;
+    setrlimit(RLIMIT_NOFILE, limit);
+}
+
+void policy_init(struct policy *policy)
+{
+    struct rlimit descriptors;
+    raise_descriptor_limit(&descriptors);
+    uint64_t by_descriptors = descriptors.rlim_cur > FDS_RESERVED ? (descriptors.rlim_cur - FDS_RESERVED) / FDS_PER_VM : 1;
+    policy->vms_max = by_descriptors < VMS_MAX ? (uint32_t)by_descriptors : VMS_MAX;
+    /* Where no cgroup counts it, a scratch file system is memory that no other limit sees. */
+    struct sysinfo info;
+    policy->tmp_max = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit / 2 : 0;
+}
+
+static int refuse(struct sb_error *err, int code, const char *text)
+{
+    err->code = code;
+    snprintf(err->text, sizeof err->text, "%s", text);
+    return -code;
+}
+
+int policy_check(const struct jailer *jailer, const struct jw_request *request, struct sb_error *err)
+{
+    if (jailer->closing)
+        return refuse(err, ESHUTDOWN, "the jailer is shutting down");
+    if (vms_find(jailer, request->vm) != NULL)
+        return refuse(err, EEXIST, "the VM exists already");
+    if (jailer->vm_count >= jailer->policy.vms_max)
+        return refuse(err, EMFILE, "too many VMs for the limit of open files: raise it (ulimit -n)");
+    if (request->spawn.tmp_bytes > jailer->policy.tmp_max)
+        return refuse(err, ENOSPC, "the scratch space is larger than half of this machine's memory");
+    return 0;
+}
