@@ -68,8 +68,9 @@ static void on_finding(const struct bioxen_finding *finding, void *context)
         return;
     }
     struct row *row = &report->rows[report->count++];
-    *row = (struct row){finding->status, finding->required != 0, strdup(finding->id), strdup(finding->title),
-                        strdup(finding->needed_by), strdup(finding->note), strdup(finding->cause), strdup(finding->fix)};
+    *row = (struct row){finding->status,        finding->required != 0,     strdup(finding->id),
+                        strdup(finding->title), strdup(finding->needed_by), strdup(finding->note),
+                        strdup(finding->cause), strdup(finding->fix)};
     if (!row->id || !row->title || !row->needed_by || !row->note || !row->cause || !row->fix) {
         row_fini(row);
         report->count--;
@@ -97,8 +98,9 @@ static json_t *text_or_null(const char *text)
 static json_t *row_json(const struct row *row)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "id", row->id, "title", row->title, "status",
-                     status_names[row->status], "needed_by", row->needed_by, "required", row->required, "note",
-                     text_or_null(row->note), "cause", text_or_null(row->cause), "fix", text_or_null(row->fix));
+                     status_names[row->status], "needed_by", row->needed_by, "required", row->required,
+                     "note", text_or_null(row->note), "cause", text_or_null(row->cause), "fix",
+                     text_or_null(row->fix));
 }
 
 static int print_json(const struct report *report, const struct utsname *kernel)
@@ -106,8 +108,8 @@ static int print_json(const struct report *report, const struct utsname *kernel)
     json_t *checks = json_array();
     for (size_t i = 0; i < report->count; i++)
         json_array_append_new(checks, row_json(&report->rows[i]));
-    json_t *all = json_pack("{s:b, s:b, s:s, s:o}", "ok", all_required(report), "privileged", report->privileged, "kernel",
-                            kernel->release, "checks", checks);
+    json_t *all = json_pack("{s:b, s:b, s:s, s:o}", "ok", all_required(report), "privileged",
+                            report->privileged, "kernel", kernel->release, "checks", checks);
     int rc = all == NULL ? -1 : json_dumpf(all, stdout, JSON_COMPACT);
     json_decref(all);
     if (rc != 0)
@@ -166,7 +168,8 @@ static void print_titles(const struct report *report, size_t index)
     printf("\n%s", first->title);
     for (size_t i = index + 1; i < report->count; i++) {
         const struct row *row = &report->rows[i];
-        if (row->status != BIOXEN_FINDING_OK && strcmp(row->cause, first->cause) == 0 && strcmp(row->fix, first->fix) == 0)
+        if (row->status != BIOXEN_FINDING_OK && strcmp(row->cause, first->cause) == 0 &&
+            strcmp(row->fix, first->fix) == 0)
             printf("; %s", row->title);
     }
     printf("\n");
@@ -248,11 +251,12 @@ const struct cli_verb verb_doctor = {
     .name = "doctor",
     .arguments = "[--json]",
     .summary = "Try what this host can enforce; say what it can't, why, and what mends it",
-    .details = "Each thing that a jail needs is tried by doing it, in processes that leave nothing behind, as whoever\n"
-               "you are: run it as root and as the user who will run scripts.\n"
-               "\n"
-               "Exit status: 0 when everything works that 'bioxen run' needs by default, 1 when not, 125 when\n"
-               "it could not be found out.\n",
+    .details =
+        "Each thing that a jail needs is tried by doing it, in processes that leave nothing behind, as whoever\n"
+        "you are: run it as root and as the user who will run scripts.\n"
+        "\n"
+        "Exit status: 0 when everything works that 'bioxen run' needs by default, 1 when not, 125 when\n"
+        "it could not be found out.\n",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .run = run_doctor,

@@ -16,7 +16,7 @@
 #include "launch.h"
 #include "public.h"
 
-/* The doctor gives each trial five seconds and itself two more to clean up: longer silence is a dead doctor. */
+/* The doctor gives each trial three seconds and itself two more to clean up: longer silence is a dead doctor. */
 #define SILENCE_MS 15000
 
 static int receive(int fd, struct doctor_record *record, struct bx_error *err)
@@ -52,7 +52,8 @@ static void tell(const struct doctor_record *record, int privileged,
     on_finding(&finding, context);
 }
 
-static int listen_to(int fd, void (*on_finding)(const struct bioxen_finding *, void *), void *context, struct bx_error *err)
+static int listen_to(int fd, void (*on_finding)(const struct bioxen_finding *, void *), void *context,
+                     struct bx_error *err)
 {
     struct doctor_record record;
     int privileged = 0;

@@ -22,8 +22,9 @@ const char *doctor_record_check(const void *bytes, size_t length)
     if (record.status > DOCTOR_MISSING || record.required > 1 || record.privileged > 1)
         return "a record with a value out of range";
     if (!terminated(record.id, sizeof record.id) || !terminated(record.title, sizeof record.title) ||
-        !terminated(record.needed_by, sizeof record.needed_by) || !terminated(record.note, sizeof record.note) ||
-        !terminated(record.cause, sizeof record.cause) || !terminated(record.fix, sizeof record.fix))
+        !terminated(record.needed_by, sizeof record.needed_by) ||
+        !terminated(record.note, sizeof record.note) || !terminated(record.cause, sizeof record.cause) ||
+        !terminated(record.fix, sizeof record.fix))
         return "a record with an unterminated text";
     return NULL;
 }

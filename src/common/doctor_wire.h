@@ -22,20 +22,22 @@ enum doctor_status {
 
 struct doctor_record {
     uint32_t magic;
-    uint32_t type;       /* enum doctor_type */
-    uint8_t status;      /* FINDING: enum doctor_status */
-    uint8_t required;    /* FINDING: 1 when `run` with its default options needs it */
-    uint8_t privileged;  /* HELLO: 1 when the jailer has the privileges to work without a user namespace of its own */
+    uint32_t type;    /* enum doctor_type */
+    uint8_t status;   /* FINDING: enum doctor_status */
+    uint8_t required; /* FINDING: 1 when `run` with its default options needs it */
+    uint8_t
+        privileged; /* HELLO: 1 when the jailer has the privileges to work without a user namespace of its own */
     uint8_t pad[5];
-    char id[32];         /* lower case letters, digits, '-' */
+    char id[32]; /* lower case letters, digits, '-' */
     char title[64];
     char needed_by[64];
-    char note[192];      /* ok: what was seen, or empty */
-    char cause[320];     /* not ok: why */
-    char fix[640];       /* not ok: one command that mends it, or empty when there is none */
+    char note[192];  /* ok: what was seen, or empty */
+    char cause[320]; /* not ok: why */
+    char fix[640];   /* not ok: one command that mends it, or empty when there is none */
 };
 
-_Static_assert(sizeof(struct doctor_record) == 16 + 32 + 64 + 64 + 192 + 320 + 640, "wire layout: no hidden padding");
+_Static_assert(sizeof(struct doctor_record) == 16 + 32 + 64 + 64 + 192 + 320 + 640,
+               "wire layout: no hidden padding");
 
 /* Checks a record as it came off the socket: size, magic, type, status, every text terminated. Returns NULL when it is
  * sound, else a constant text that says what is wrong. */

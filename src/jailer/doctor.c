@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 /* A trial takes milliseconds; the slowest, on a loaded machine, less than a second. */
-#define TRIAL_SECONDS 5
+#define TRIAL_SECONDS 3
 /* How long a killed trial may take to go. A process that the kernel holds longer is reported and left to it. */
 #define REAP_MS 2000
 
@@ -174,7 +174,8 @@ static bool wait_gone(pid_t pid, long deadline)
     return true;
 }
 
-static void child_main(const struct doctor_host *host, const struct doctor_trial *trial, struct doctor_try *try)
+static void child_main(const struct doctor_host *host, const struct doctor_trial *trial,
+                       struct doctor_try *try)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid(); /* a group to kill, and no terminal */
@@ -187,7 +188,8 @@ static void child_main(const struct doctor_host *host, const struct doctor_trial
 }
 
 /* Runs a trial in a child and everything of it into the ground. The result is in *try. */
-static void run_trial(const struct doctor_host *host, const struct doctor_trial *trial, struct doctor_try *try)
+static void run_trial(const struct doctor_host *host, const struct doctor_trial *trial,
+                      struct doctor_try *try)
 {
     memset(try, 0, sizeof *try);
     pid_t pid = fork();
@@ -205,7 +207,7 @@ static void run_trial(const struct doctor_host *host, const struct doctor_trial 
     kill(-pid, SIGKILL);
     bool clean = wait_gone(0, now_ms() + REAP_MS);
     if (!ended || !clean)
-        doctor_fail(try, ETIMEDOUT, "%s", ended ? "the end of its processes" : "the trial within 5 seconds");
+        doctor_fail(try, ETIMEDOUT, "%s", ended ? "the end of its processes" : "the trial within 3 seconds");
     else if (!try->reported)
         doctor_fail(try, EIO, "the trial, which died");
 }
@@ -248,7 +250,8 @@ static bool applies(const struct doctor_host *host, const struct doctor_trial *t
     return trial->when == ALWAYS || (trial->when == PRIVILEGED) == host->privileged;
 }
 
-static int run_table(const struct doctor_host *host, const struct doctor_trial *table, struct doctor_try *shared, int fd)
+static int run_table(const struct doctor_host *host, const struct doctor_trial *table,
+                     struct doctor_try *shared, int fd)
 {
     for (const struct doctor_trial *trial = table; trial->id != NULL; trial++) {
         struct doctor_record record;
@@ -284,7 +287,10 @@ static void find_host(struct doctor_host *host, struct doctor_try *shared)
 static int run_all(const struct doctor_host *host, struct doctor_try *shared, int fd)
 {
     const struct doctor_trial *const tables[] = {
-        doctor_jail_trials, doctor_process_trials, doctor_limit_trials, doctor_net_trials,
+        doctor_jail_trials,
+        doctor_process_trials,
+        doctor_limit_trials,
+        doctor_net_trials,
     };
     struct doctor_record record = {.type = DOCTOR_HELLO, .privileged = host->privileged};
     int rc = send_record(fd, &record);
@@ -315,9 +321,12 @@ int doctor_main(int fd)
 {
     struct doctor_host host;
     sigset_t chld;
-    struct doctor_try *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct doctor_try *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
         return 1;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* as when it serves */
+    signal(SIGCHLD, SIG_DFL);               /* ignored, as a caller may have it, it would not be sent */
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, NULL);

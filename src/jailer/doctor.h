@@ -21,20 +21,20 @@ int doctor_main(int fd);
 
 /* The host, as the doctor found it. Constant during the trials. */
 struct doctor_host {
-    bool privileged;   /* enough capabilities to work without an own user namespace */
-    uid_t uid;         /* of the caller, before any user namespace */
+    bool privileged; /* enough capabilities to work without an own user namespace */
+    uid_t uid;       /* of the caller, before any user namespace */
     gid_t gid;
     char program_dir[4096]; /* where this program, and so bioxen-vm, lives; empty when /proc does not tell */
 };
 
 /* What a trial reports. Shared memory: the trial writes, the doctor reads after the trial's end. */
 struct doctor_try {
-    int code;          /* 0: it worked; else a positive errno */
-    int reported;      /* the trial came to its end */
-    int status;        /* enum doctor_status when code is 0; else what the row says */
-    char step[128];    /* what failed, as a person would name it: "pivot_root" */
+    int code;       /* 0: it worked; else a positive errno */
+    int reported;   /* the trial came to its end */
+    int status;     /* enum doctor_status when code is 0; else what the row says */
+    char step[128]; /* what failed, as a person would name it: "pivot_root" */
     char note[192];
-    char cause[320];   /* set by a trial that knows better than doctor_diagnose; else empty */
+    char cause[320]; /* set by a trial that knows better than doctor_diagnose; else empty */
     char fix[640];
 };
 
@@ -45,18 +45,19 @@ enum doctor_when { ALWAYS, PRIVILEGED, ORDINARY };
 /* One thing that is tried. */
 struct doctor_trial {
     const char *id, *title, *needed_by;
-    bool required;            /* by `run` with its default options */
+    bool required;               /* by `run` with its default options */
     enum doctor_status fails_as; /* DOCTOR_DEGRADED when something weaker takes its place */
     enum doctor_when when;
-    const char *sysctl;       /* user.max_<sysctl>_namespaces bounds it; NULL: none */
-    const char *module;       /* kernel module that brings it; NULL: none */
+    const char *sysctl; /* user.max_<sysctl>_namespaces bounds it; NULL: none */
+    const char *module; /* kernel module that brings it; NULL: none */
     doctor_function run;
 };
 
 /* ---- for trials (doctor.c) ---- */
 
 /* Notes the step that failed and why (a positive errno). Returns -code. */
-int doctor_fail(struct doctor_try *try, int code, const char *step, ...) __attribute__((format(printf, 3, 4)));
+int doctor_fail(struct doctor_try *try, int code, const char *step, ...)
+    __attribute__((format(printf, 3, 4)));
 void doctor_note(struct doctor_try *try, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doctor_cause(struct doctor_try *try, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doctor_fix(struct doctor_try *try, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -89,15 +90,18 @@ int doctor_try_privilege(const struct doctor_host *host, struct doctor_try *try)
 void doctor_sweep(const struct doctor_host *host);
 
 /* ---- why it failed, and what mends it (doctor_cause.c) ---- */
-void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *trial, struct doctor_try *try);
+void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *trial,
+                     struct doctor_try *try);
 
-/* Why a VM's limit got no control group. `controller` is "memory", "pids" or "cpu"; `others`: some other controller is there. */
-void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others, struct doctor_try *try);
+/* Why a VM's limit got no control group. `controller` is "memory", "pids" or "cpu"; `others`: another one is there. */
+void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others,
+                         struct doctor_try *try);
 
 /* ---- the trials, each a table that ends with an empty row ---- */
-extern const struct doctor_trial doctor_jail_trials[];    /* doctor_jail.c: namespaces, maps, root, mounts */
-extern const struct doctor_trial doctor_process_trials[]; /* doctor_process.c: exec, signals, filter, timers */
-extern const struct doctor_trial doctor_limit_trials[];   /* doctor_limits.c: whole jails, control groups */
-extern const struct doctor_trial doctor_net_trials[];     /* doctor_net.c: what the fabric will need */
+extern const struct doctor_trial doctor_jail_trials[]; /* doctor_jail.c: namespaces, maps, root, mounts */
+extern const struct doctor_trial
+    doctor_process_trials[];                            /* doctor_process.c: exec, signals, filter, timers */
+extern const struct doctor_trial doctor_limit_trials[]; /* doctor_limits.c: whole jails, control groups */
+extern const struct doctor_trial doctor_net_trials[];   /* doctor_net.c: what the fabric will need */
 
 #endif

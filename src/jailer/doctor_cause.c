@@ -89,15 +89,16 @@ static bool too_many_namespaces(const struct doctor_trial *trial, struct doctor_
     }
     const char *kind = trial->sysctl != NULL ? trial->sysctl : "user";
     snprintf(path, sizeof path, "/proc/sys/user/max_%s_namespaces", kind);
-    doctor_cause(try, "all %ld namespaces of user.max_%s_namespaces are in use, or they are nested too deep", doctor_number(path),
-                 kind);
+    doctor_cause(try, "all %ld namespaces of user.max_%s_namespaces are in use, or they are nested too deep",
+                 doctor_number(path), kind);
     doctor_fix(try, "sudo sysctl -w user.max_%s_namespaces=100000", kind);
     return true;
 }
 
 static bool userns_switched_off(const struct doctor_host *host, struct doctor_try *try)
 {
-    if (host->privileged || try->code != EPERM || doctor_number("/proc/sys/kernel/unprivileged_userns_clone") != 0)
+    if (host->privileged || try->code != EPERM ||
+        doctor_number("/proc/sys/kernel/unprivileged_userns_clone") != 0)
         return false;
     doctor_cause(try, "kernel.unprivileged_userns_clone=0: ordinary users may not make user namespaces");
     doctor_fix(try, "sudo sysctl -w kernel.unprivileged_userns_clone=1");
@@ -110,9 +111,13 @@ static bool userns_by_apparmor(const struct doctor_host *host, struct doctor_try
     if (host->privileged || (try->code != EPERM && try->code != EACCES) ||
         doctor_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") != 1)
         return false;
-    doctor_cause(try, "kernel.apparmor_restrict_unprivileged_userns=1: AppArmor lets only programs with a profile use user namespaces");
-    doctor_fix(try, "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bioxen-jailer %.200s/bioxen-jailer flags=(unconfined) "
-                    "{ userns, }\\n' | sudo tee /etc/apparmor.d/bioxen-jailer && sudo apparmor_parser -r /etc/apparmor.d/bioxen-jailer",
+    doctor_cause(try, "kernel.apparmor_restrict_unprivileged_userns=1: AppArmor lets only programs with a "
+                      "profile use user namespaces");
+    doctor_fix(try,
+               "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\n"
+               "profile bioxen-jailer %.200s/bioxen-jailer flags=(unconfined) { userns, }\\n' | "
+               "sudo tee /etc/apparmor.d/bioxen-jailer && "
+               "sudo apparmor_parser -r /etc/apparmor.d/bioxen-jailer",
                host->program_dir);
     return true;
 }
@@ -121,10 +126,11 @@ static bool refused_by_filter(struct doctor_try *try)
 {
     if (!is_filtered() || (try->code != EPERM && try->code != ENOSYS && try->code != EACCES))
         return false;
-    doctor_cause(try, "a seccomp filter on this process%s refuses it (%s)", in_container() ? ", the container's," : "",
-                 strerror(try->code));
-    doctor_fix(try, "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt "
-                    "systempaths=unconfined IMAGE");
+    doctor_cause(try, "a seccomp filter on this process%s refuses it (%s)",
+                 in_container() ? ", the container's," : "", strerror(try->code));
+    doctor_fix(
+        try, "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt "
+             "systempaths=unconfined IMAGE");
     return true;
 }
 
@@ -156,7 +162,8 @@ static bool root_in_name_only(const struct doctor_host *host, struct doctor_try 
     if (host->privileged || host->uid != 0 || (try->code != EPERM && try->code != EACCES))
         return false;
     doctor_cause(try, "this root has not root's capabilities, and may not make namespaces");
-    doctor_fix(try, "docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined IMAGE");
+    doctor_fix(try, "docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined "
+                    "--security-opt apparmor=unconfined IMAGE");
     return true;
 }
 
@@ -188,8 +195,8 @@ static bool without_module(const struct doctor_trial *trial, struct doctor_try *
 {
     struct utsname kernel;
     if (trial->module == NULL || uname(&kernel) != 0 ||
-        (try->code != EOPNOTSUPP && try->code != ENOENT && try->code != EPROTONOSUPPORT && try->code != ENODEV &&
-         try->code != EINVAL))
+        (try->code != EOPNOTSUPP && try->code != ENOENT && try->code != EPROTONOSUPPORT &&
+         try->code != ENODEV && try->code != EINVAL))
         return false;
     if (module_installed(kernel.release, trial->module)) {
         doctor_cause(try, "the kernel module %s is not loaded", trial->module);
@@ -209,8 +216,8 @@ static bool old_kernel(struct doctor_try *try)
     struct utsname kernel;
     if ((try->code != ENOSYS && try->code != EINVAL) || uname(&kernel) != 0)
         return false;
-    doctor_cause(try, "%.100s: the kernel %.64s has it not (%s); 5.12 or later is needed", try->step, kernel.release,
-                 strerror(try->code));
+    doctor_cause(try, "%.100s: the kernel %.64s has it not (%s); 5.12 or later is needed", try->step,
+                 kernel.release, strerror(try->code));
     doctor_fix(try, "sudo apt-get install linux-image-amd64 # and boot it");
     return true;
 }
@@ -218,8 +225,8 @@ static bool old_kernel(struct doctor_try *try)
 void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *trial, struct doctor_try *try)
 {
     if (too_many_namespaces(trial, try) || userns_switched_off(host, try) || userns_by_apparmor(host, try) ||
-        refused_by_filter(try) || refused_by_apparmor(try) || refused_in_chroot(try) || root_in_name_only(host, try) ||
-        without_module(trial, try) || old_kernel(try))
+        refused_by_filter(try) || refused_by_apparmor(try) || refused_in_chroot(try) ||
+        root_in_name_only(host, try) || without_module(trial, try) || old_kernel(try))
         return;
     doctor_cause(try, "%.120s failed: %s", try->step, strerror(try->code));
 }
@@ -241,7 +248,8 @@ static bool controller_disabled(const char *controller)
     if (file == NULL)
         return false;
     while (!disabled && fgets(line, sizeof line, file) != NULL)
-        disabled = sscanf(line, "%63s %*d %*d %d", name, &enabled) == 2 && strcmp(name, controller) == 0 && enabled == 0;
+        disabled = sscanf(line, "%63s %*d %*d %d", name, &enabled) == 2 && strcmp(name, controller) == 0 &&
+                   enabled == 0;
     fclose(file);
     return disabled;
 }
@@ -253,45 +261,61 @@ static void blame_as_root(const char *controller, struct doctor_try *try)
         doctor_cause(try, "/sys/fs/cgroup is mounted read-only");
         doctor_fix(try, "sudo mount -o remount,rw /sys/fs/cgroup");
     } else if (cgroups_are_v2()) {
-        doctor_cause(try, "no cgroup above this process gives its children the %s controller, or can be made to: they hold processes "
-                          "themselves", controller);
-        doctor_fix(try, "sudo sh -c 'cd /sys/fs/cgroup && mkdir -p init && for p in $(cat cgroup.procs); do echo $p >init/cgroup.procs; "
-                        "done; echo +memory +pids +cpu >cgroup.subtree_control'");
-    } else {
-        doctor_cause(try, "no hierarchy with the %s controller is mounted in /sys/fs/cgroup, or it does not show this process's cgroup",
+        doctor_cause(try,
+                     "no cgroup above this process gives its children the %s controller, or can be made to: "
+                     "they hold processes themselves",
                      controller);
-        doctor_fix(try, "sudo sh -c 'mkdir -p /sys/fs/cgroup/%s && mount -t cgroup -o %s %s /sys/fs/cgroup/%s'", controller, controller,
-                   controller, controller);
+        doctor_fix(try,
+                   "sudo sh -c 'cd /sys/fs/cgroup && mkdir -p init && for p in $(cat cgroup.procs); "
+                   "do echo $p >init/cgroup.procs; done; echo +memory +pids +cpu >cgroup.subtree_control'");
+    } else {
+        doctor_cause(try,
+                     "no hierarchy with the %s controller is mounted in /sys/fs/cgroup, or it does not show "
+                     "this process's cgroup",
+                     controller);
+        doctor_fix(try,
+                   "sudo sh -c 'mkdir -p /sys/fs/cgroup/%s && mount -t cgroup -o %s %s /sys/fs/cgroup/%s'",
+                   controller, controller, controller, controller);
     }
 }
 
 /* The commands make a cgroup that belongs to the user, and put the shell in it that they are typed into. */
-static void blame_as_user(const struct doctor_host *host, const char *controller, bool others, struct doctor_try *try)
+static void blame_as_user(const struct doctor_host *host, const char *controller, bool others,
+                          struct doctor_try *try)
 {
     if (others)
         doctor_cause(try, "no cgroup with the %s controller is delegated to this user", controller);
     else
         doctor_cause(try, "no cgroup is delegated to this user");
     if (!cgroups_are_v2())
-        doctor_fix(try, "sudo sh -c 'for c in memory pids cpu; do d=/sys/fs/cgroup/$c/user-%u; mkdir -p $d && chown %u $d $d/tasks && "
-                        "echo $0 >$d/tasks; done' $$", host->uid, host->uid);
+        doctor_fix(try,
+                   "sudo sh -c 'for c in memory pids cpu; do d=/sys/fs/cgroup/$c/user-%u; mkdir -p $d && "
+                   "chown %u $d $d/tasks && echo $0 >$d/tasks; done' $$",
+                   host->uid, host->uid);
     else if (others && systemd_runs(host, false))
-        doctor_fix(try, "sudo sh -c 'd=/etc/systemd/system/user@.service.d; mkdir -p $d && printf \"[Service]\\nDelegate=cpu memory "
-                        "pids\\n\" >$d/bioxen.conf && systemctl daemon-reload' # and log in again");
+        doctor_fix(try, "sudo sh -c 'd=/etc/systemd/system/user@.service.d; mkdir -p $d && "
+                        "printf \"[Service]\\nDelegate=cpu memory pids\\n\" >$d/bioxen.conf && "
+                        "systemctl daemon-reload' # and log in again");
     else if (systemd_runs(host, true))
         doctor_fix(try, "systemd-run --user --scope -p Delegate=yes -- bioxen run SCRIPT");
     else
-        doctor_fix(try, "sudo sh -c 'cd /sys/fs/cgroup && d=user-%u && mkdir -p $d/shell && echo +memory +pids +cpu "
-                        ">cgroup.subtree_control && echo +memory +pids +cpu >$d/cgroup.subtree_control && "
-                        "chown %u $d $d/cgroup.procs $d/shell $d/shell/cgroup.procs && echo $0 >$d/shell/cgroup.procs' $$",
-                   host->uid, host->uid);
+        doctor_fix(
+            try,
+            "sudo sh -c 'cd /sys/fs/cgroup && d=user-%u && mkdir -p $d/shell && echo +memory +pids +cpu "
+            ">cgroup.subtree_control && echo +memory +pids +cpu >$d/cgroup.subtree_control && "
+            "chown %u $d $d/cgroup.procs $d/shell $d/shell/cgroup.procs && "
+            "echo $0 >$d/shell/cgroup.procs' $$",
+            host->uid, host->uid);
 }
 
-void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others, struct doctor_try *try)
+void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others,
+                         struct doctor_try *try)
 {
     if (controller_disabled(controller)) {
         doctor_cause(try, "the %s controller was switched off when the kernel started", controller);
-        doctor_fix(try, "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&cgroup_enable=%s /' /etc/default/grub && sudo update-grub # and reboot",
+        doctor_fix(try,
+                   "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&cgroup_enable=%s /' /etc/default/grub && "
+                   "sudo update-grub # and reboot",
                    controller);
     } else if (host->privileged) {
         blame_as_root(controller, try);

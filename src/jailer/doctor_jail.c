@@ -54,8 +54,8 @@ static void child_main(const struct doctor_host *host, struct doctor_try *try, i
 }
 
 /* A child in a new user namespace and those of `flags`, waiting for its maps. */
-static int vm_fork(const struct doctor_host *host, struct doctor_try *try, unsigned long flags, doctor_function body,
-                   struct vm_child *out)
+static int vm_fork(const struct doctor_host *host, struct doctor_try *try, unsigned long flags,
+                   doctor_function body, struct vm_child *out)
 {
     int go[2];
     if (pipe2(go, O_CLOEXEC) != 0)
@@ -71,8 +71,8 @@ static int vm_fork(const struct doctor_host *host, struct doctor_try *try, unsig
 }
 
 /* Runs `body` in a child in new namespaces, its ids mapped to `outside` (0: as the jailer has it). */
-static int in_namespaces(const struct doctor_host *host, struct doctor_try *try, unsigned long flags, bool foreign,
-                         doctor_function body)
+static int in_namespaces(const struct doctor_host *host, struct doctor_try *try, unsigned long flags,
+                         bool foreign, doctor_function body)
 {
     struct vm_child child;
     int rc = doctor_become_root(host, try);
@@ -91,8 +91,8 @@ static int in_namespaces(const struct doctor_host *host, struct doctor_try *try,
 
 /* ---- namespaces ---- */
 
-static const char *kind;          /* file in /proc/self/ns */
-static struct stat before;        /* of that file, outside */
+static const char *kind;   /* file in /proc/self/ns */
+static struct stat before; /* of that file, outside */
 
 static int is_another(const struct doctor_host *host, struct doctor_try *try)
 {
@@ -111,7 +111,8 @@ static int is_process_one(const struct doctor_host *host, struct doctor_try *try
     return getpid() == 1 ? 0 : doctor_fail(try, EIO, "being process 1 of a new pid namespace");
 }
 
-static int try_namespace(const struct doctor_host *host, struct doctor_try *try, const char *name, unsigned long flag)
+static int try_namespace(const struct doctor_host *host, struct doctor_try *try, const char *name,
+                         unsigned long flag)
 {
     char path[64];
     kind = name;
@@ -164,14 +165,17 @@ static int try_proc(const struct doctor_host *host, struct doctor_try *try)
     (void)host;
     if (statfs("/proc", &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && access("/proc/self/ns/user", F_OK) == 0)
         return 0;
-    doctor_cause(try, "/proc is not mounted, or hides this process: ids of a user namespace are written there");
+    doctor_cause(try,
+                 "/proc is not mounted, or hides this process: ids of a user namespace are written there");
     doctor_fix(try, "sudo mount -t proc proc /proc");
     return doctor_fail(try, ENOENT, "/proc");
 }
 
 static int has_own_ids(const struct doctor_host *host, struct doctor_try *try)
 {
-    return getuid() == host->uid && getgid() == host->gid ? 0 : doctor_fail(try, EIO, "its own uid and gid inside");
+    return getuid() == host->uid && getgid() == host->gid
+               ? 0
+               : doctor_fail(try, EIO, "its own uid and gid inside");
 }
 
 static int try_map(const struct doctor_host *host, struct doctor_try *try)
@@ -183,8 +187,9 @@ static int try_map_foreign(const struct doctor_host *host, struct doctor_try *tr
 {
     int rc = in_namespaces(host, try, 0, true, has_own_ids);
     if (rc == -EPERM && !host->privileged) {
-        doctor_cause(try, "an ordinary user can map their own uid only: for the host, every VM is you, and is kept from the others "
-                          "by its namespaces and its filter");
+        doctor_cause(
+            try, "an ordinary user can map their own uid only: for the host, every VM is you, and is kept "
+                 "from the others by its namespaces and its filter");
         doctor_fix(try, "sudo bioxen run SCRIPT");
     }
     return rc;
@@ -210,13 +215,15 @@ static int make_root(const struct doctor_host *host, struct doctor_try *try)
     (void)host;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return doctor_fail(try, errno, "making the mounts private");
-    if (mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=4,mode=755") != 0)
+    if (mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=4,mode=755") !=
+        0)
         return doctor_fail(try, errno, "mounting a tmpfs");
     if (chdir("/proc") != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
         return doctor_fail(try, errno, "pivot_root");
     if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
         return doctor_fail(try, errno, "leaving the old root");
-    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) !=
+        0)
         return doctor_fail(try, errno, "making the root read-only");
     if (mkdir("/x", 0700) == 0 || errno != EROFS)
         return doctor_fail(try, EIO, "a root that cannot be written");
@@ -234,7 +241,8 @@ static int fill_scratch(const struct doctor_host *host, struct doctor_try *try)
 {
     static char page[4096];
     (void)host;
-    if (mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=16k,nr_inodes=4,mode=1777") != 0)
+    if (mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "size=16k,nr_inodes=4,mode=1777") != 0)
         return doctor_fail(try, errno, "mounting a tmpfs with a size");
     int fd = open("/proc/x", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -266,7 +274,8 @@ static int attach_readonly(const struct doctor_host *host, struct doctor_try *tr
         return doctor_fail(try, -tree, "open_tree of %.80s", host->program_dir);
     if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
         return doctor_fail(try, errno, "mount_setattr: a read-only mount");
-    if (mount("tmpfs", "/proc", "tmpfs", 0, "size=4k,nr_inodes=4,mode=755") != 0 || mkdir("/proc/app", 0755) != 0)
+    if (mount("tmpfs", "/proc", "tmpfs", 0, "size=4k,nr_inodes=4,mode=755") != 0 ||
+        mkdir("/proc/app", 0755) != 0)
         return doctor_fail(try, errno, "mounting a tmpfs");
     if (syscall(SYS_move_mount, tree, "", AT_FDCWD, "/proc/app", MOVE_MOUNT_F_EMPTY_PATH) != 0)
         return doctor_fail(try, errno, "move_mount");
@@ -320,25 +329,28 @@ static int try_idmap(const struct doctor_host *host, struct doctor_try *try)
     else if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
         rc = doctor_fail(try, errno, "mount_setattr: an idmapped mount of the current directory");
     if (rc == -EINVAL || rc == -EOPNOTSUPP) {
-        doctor_cause(try, "the file system of the current directory, or this kernel, has no idmapped mounts (\"%s\"): "
-                          "--mount HOST:VM:rw is refused there, and read-only mounts show files with their true owners",
-                     strerror(-rc));
+        doctor_cause(
+            try,
+            "the file system of the current directory, or this kernel, has no idmapped mounts (\"%s\"): "
+            "--mount HOST:VM:rw is refused there, and read-only mounts show files with their true owners",
+            strerror(-rc));
         doctor_fix(try, "cd to a directory on ext4, xfs, btrfs or tmpfs, on Linux 5.19 or later");
     }
     kill(pid, SIGKILL);
     return rc;
 }
 
-#define RUN "bioxen run"
+#define RUN  "bioxen run"
 #define FULL "--profile full"
 
 const struct doctor_trial doctor_jail_trials[] = {
     {"proc", "/proc", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_proc},
     {"userns", "user namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "user", NULL, try_user},
     {"uid-map", "maps of uid and gid", RUN, true, DOCTOR_MISSING, ALWAYS, "user", NULL, try_map},
-    {"uid-own", "a host uid of its own for each VM", RUN, true, DOCTOR_MISSING, PRIVILEGED, "user", NULL, try_map_foreign},
-    {"uid-own", "a host uid of its own for each VM", "a second wall between VMs", false, DOCTOR_DEGRADED, ORDINARY, "user", NULL,
+    {"uid-own", "a host uid of its own for each VM", RUN, true, DOCTOR_MISSING, PRIVILEGED, "user", NULL,
      try_map_foreign},
+    {"uid-own", "a host uid of its own for each VM", "a second wall between VMs", false, DOCTOR_DEGRADED,
+     ORDINARY, "user", NULL, try_map_foreign},
     {"mount-ns", "mount namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "mnt", NULL, try_mnt},
     {"pid-ns", "pid namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "pid", NULL, try_pid},
     {"net-ns", "network namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "net", NULL, try_net},
@@ -347,8 +359,9 @@ const struct doctor_trial doctor_jail_trials[] = {
     {"cgroup-ns", "cgroup namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "cgroup", NULL, try_cgroup},
     {"root", "empty read-only root, pivot_root", RUN, true, DOCTOR_MISSING, ALWAYS, "mnt", NULL, try_root},
     {"scratch", "tmpfs with a size", FULL, false, DOCTOR_MISSING, ALWAYS, "mnt", NULL, try_scratch},
-    {"bind", "read-only mount of a directory", FULL ", --mount", false, DOCTOR_MISSING, ALWAYS, "mnt", NULL, try_bind},
-    {"idmap", "idmapped mount, current directory", "--mount HOST:VM:rw as root", false, DOCTOR_MISSING, PRIVILEGED, "mnt", NULL,
-     try_idmap},
+    {"bind", "read-only mount of a directory", FULL ", --mount", false, DOCTOR_MISSING, ALWAYS, "mnt", NULL,
+     try_bind},
+    {"idmap", "idmapped mount, current directory", "--mount HOST:VM:rw as root", false, DOCTOR_MISSING,
+     PRIVILEGED, "mnt", NULL, try_idmap},
     {0},
 };

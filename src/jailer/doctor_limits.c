@@ -1,6 +1,6 @@
 /*
- * doctor_limits.c - tries whole jails, and limits on them, with the very functions that the jailer uses: a finding here is
- * what a run would get, and where its control group would be.
+ * doctor_limits.c - tries whole jails, and limits on them, with the very functions that the jailer uses: a finding
+ * here is what a run would get, and where its control group would be.
  */
 #include "jailer/doctor.h"
 
@@ -75,8 +75,8 @@ static int leave_for_jail(struct trial_jail *trial, struct doctor_try *try)
     return rc == 0 ? 0 : fail_by(try, rc, &err, "an empty root and network for the jailer");
 }
 
-static int start(struct trial_jail *trial, struct doctor_try *try, const char *profile, const struct sb_limits *limits,
-                 unsigned required)
+static int start(struct trial_jail *trial, struct doctor_try *try, const char *profile,
+                 const struct sb_limits *limits, unsigned required)
 {
     int pair[2];
     struct sb_error err = {0};
@@ -167,7 +167,8 @@ static int try_cgroup_version(const struct doctor_host *host, struct doctor_try 
         doctor_note(try, "version 2");
         return 0;
     }
-    bool v1 = is_fs("/sys/fs/cgroup/memory", CGROUP_SUPER_MAGIC) || is_fs("/sys/fs/cgroup/cpu", CGROUP_SUPER_MAGIC) ||
+    bool v1 = is_fs("/sys/fs/cgroup/memory", CGROUP_SUPER_MAGIC) ||
+              is_fs("/sys/fs/cgroup/cpu", CGROUP_SUPER_MAGIC) ||
               is_fs("/sys/fs/cgroup/pids", CGROUP_SUPER_MAGIC);
     if (v1 && is_fs("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC)) {
         doctor_note(try, "hybrid: controllers in version 1, a tree of version 2 beside them");
@@ -226,7 +227,8 @@ static void note_place(const struct sb_host *host, enum sb_controller controller
 static void blame(const struct doctor_host *host, const struct sb_host *sb, enum sb_controller controller,
                   struct doctor_try *try)
 {
-    static const char *const names[SB_CONTROLLERS] = {[SB_MEMORY] = "memory", [SB_PIDS] = "pids", [SB_CPU] = "cpu"};
+    static const char *const names[SB_CONTROLLERS] = {
+        [SB_MEMORY] = "memory", [SB_PIDS] = "pids", [SB_CPU] = "cpu"};
     bool others = false;
     for (int i = 0; i < SB_CONTROLLERS; i++)
         others = others || sb->cgroups.base[i] >= 0;
@@ -275,7 +277,8 @@ static int try_limit(const struct doctor_host *host, struct doctor_try *try, con
 static int try_memory(const struct doctor_host *host, struct doctor_try *try)
 {
     static const struct limit limit = {
-        SB_MEMORY, SB_LIMIT_MEMORY, {32u << 20, BX_DEFAULT_PIDS, 1000}, "memory.max", "33554432", "memory.limit_in_bytes",
+        SB_MEMORY,    SB_LIMIT_MEMORY, {32u << 20, BX_DEFAULT_PIDS, 1000},
+        "memory.max", "33554432",      "memory.limit_in_bytes",
         "33554432",
     };
     return try_limit(host, try, &limit);
@@ -284,7 +287,9 @@ static int try_memory(const struct doctor_host *host, struct doctor_try *try)
 static int try_cpu(const struct doctor_host *host, struct doctor_try *try)
 {
     static const struct limit limit = {
-        SB_CPU, SB_LIMIT_CPUS, {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, 500}, "cpu.max", "50000 100000", "cpu.cfs_quota_us", "50000",
+        SB_CPU,    SB_LIMIT_CPUS,  {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, 500},
+        "cpu.max", "50000 100000", "cpu.cfs_quota_us",
+        "50000",
     };
     return try_limit(host, try, &limit);
 }
@@ -317,7 +322,8 @@ static int try_swap(const struct doctor_host *host, struct doctor_try *try)
     int dir = sb.parked.name[0] != '\0' ? sb.parked.dir[SB_MEMORY] : -1;
     bool counted = dir >= 0 && (faccessat(dir, "memory.swap.max", W_OK, 0) == 0 ||
                                 faccessat(dir, "memory.memsw.limit_in_bytes", W_OK, 0) == 0);
-    blame(host, &sb, SB_MEMORY, try);
+    if (!counted && swap)
+        blame(host, &sb, SB_MEMORY, try);
     sb_host_fini(&sb);
     if (counted || !swap) {
         doctor_note(try, swap ? "counted with memory" : "this host has none");
@@ -326,7 +332,8 @@ static int try_swap(const struct doctor_host *host, struct doctor_try *try)
     if (base < 0)
         return doctor_fail(try, ENOTSUP, "a control group");
     doctor_cause(try, "the kernel does not count swap: a VM that is over its memory goes on in swap");
-    doctor_fix(try, "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&swapaccount=1 /' /etc/default/grub && sudo update-grub # and reboot");
+    doctor_fix(try, "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&swapaccount=1 /' /etc/default/grub && "
+                    "sudo update-grub # and reboot");
     return doctor_fail(try, ENOTSUP, "a limit on swap");
 }
 
@@ -334,14 +341,18 @@ static int try_swap(const struct doctor_host *host, struct doctor_try *try)
 
 const struct doctor_trial doctor_limit_trials[] = {
     {"jail", "a whole VM, profile restricted", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_jail},
-    {"jail-full", "a whole VM, profile full", "--profile full", false, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_jail_full},
-    {"cgroup", "control groups", "limits by the kernel", false, DOCTOR_DEGRADED, ALWAYS, NULL, NULL, try_cgroup_version},
-    {"cgroup-memory", "memory limit by a control group", "--memory (else rlimit and allocator)", false, DOCTOR_DEGRADED, ALWAYS,
-     NULL, NULL, try_memory},
-    {"cgroup-swap", "swap", "--memory, on a host with swap", false, DOCTOR_DEGRADED, ALWAYS, NULL, NULL, try_swap},
-    {"cgroup-cpu", "cpu limit by a control group", "--cpus below 1", false, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_cpu},
-    {"cgroup-pids", "process limit by a control group", "--pids (else the syscall filter)", false, DOCTOR_DEGRADED, ALWAYS, NULL,
-     NULL, try_pids},
+    {"jail-full", "a whole VM, profile full", "--profile full", false, DOCTOR_MISSING, ALWAYS, NULL, NULL,
+     try_jail_full},
+    {"cgroup", "control groups", "limits by the kernel", false, DOCTOR_DEGRADED, ALWAYS, NULL, NULL,
+     try_cgroup_version},
+    {"cgroup-memory", "memory limit by a control group", "--memory (else rlimit and allocator)", false,
+     DOCTOR_DEGRADED, ALWAYS, NULL, NULL, try_memory},
+    {"cgroup-swap", "swap", "--memory, on a host with swap", false, DOCTOR_DEGRADED, ALWAYS, NULL, NULL,
+     try_swap},
+    {"cgroup-cpu", "cpu limit by a control group", "--cpus below 1", false, DOCTOR_MISSING, ALWAYS, NULL,
+     NULL, try_cpu},
+    {"cgroup-pids", "process limit by a control group", "--pids (else the syscall filter)", false,
+     DOCTOR_DEGRADED, ALWAYS, NULL, NULL, try_pids},
     {0},
 };
 
@@ -351,5 +362,5 @@ void doctor_sweep(const struct doctor_host *host)
     struct doctor_try ignored = {0};
     struct sb_host sb;
     if (take_stock(host, &ignored, &sb) == 0)
-        sb_host_sweep(&sb);
+        sb_host_sweep(&sb, 0);
 }

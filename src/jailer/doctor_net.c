@@ -25,7 +25,7 @@
 
 #include "jailer/doctor_netlink.h"
 
-#define REQUEST_NEW (NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+#define REQUEST_NEW    (NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
 #define LOOPBACK_INDEX 1 /* the first interface of every network namespace */
 
 static int own_network(const struct doctor_host *host, struct doctor_try *try)
@@ -135,8 +135,8 @@ static void batch_mark(struct netlink *nl, uint16_t type)
 static void nft_begin(struct netlink *nl, uint16_t type, uint16_t flags)
 {
     struct nfgenmsg header = {.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
-    netlink_begin(nl, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), (uint16_t)(NLM_F_ACK | NLM_F_CREATE | flags), &header,
-                  sizeof header);
+    netlink_begin(nl, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+                  (uint16_t)(NLM_F_ACK | NLM_F_CREATE | flags), &header, sizeof header);
 }
 
 /* chain forward { type filter hook forward priority 0; policy drop; } */
@@ -230,7 +230,8 @@ static int try_tbf(const struct doctor_host *host, struct doctor_try *try)
     if (rc != 0)
         return doctor_fail(try, -rc, "a netlink socket");
     /* 10 Mbit/s: a rate of bytes a second, a bucket of 10 kB, a queue of 100 kB. */
-    struct tc_tbf_qopt options = {.rate = {.linklayer = TC_LINKLAYER_ETHERNET, .rate = 1250000}, .limit = 100000};
+    struct tc_tbf_qopt options = {.rate = {.linklayer = TC_LINKLAYER_ETHERNET, .rate = 1250000},
+                                  .limit = 100000};
     qdisc_begin(&nl, "tbf");
     struct nlattr *nest = netlink_nest(&nl, TCA_OPTIONS);
     netlink_put(&nl, TCA_TBF_PARMS, &options, sizeof options);
@@ -257,13 +258,15 @@ static int try_netem(const struct doctor_host *host, struct doctor_try *try)
 }
 
 const struct doctor_trial doctor_net_trials[] = {
-    {"veth", "veth pair between two namespaces", "networks of VMs", false, DOCTOR_MISSING, ALWAYS, "net", "veth", try_veth},
-    {"nftables", "nftables: tables and chains", "networks of VMs", false, DOCTOR_MISSING, ALWAYS, "net", "nf_tables",
-     try_nftables},
-    {"conntrack", "nftables: connection tracking", "networks of VMs", false, DOCTOR_MISSING, ALWAYS, "net", "nft_ct",
-     try_conntrack},
-    {"tbf", "qdisc tbf (bounds a rate)", "a wire's rate", false, DOCTOR_MISSING, ALWAYS, "net", "sch_tbf", try_tbf},
-    {"netem", "qdisc netem (delay, jitter, loss)", "a wire's delay, jitter, loss", false, DOCTOR_MISSING, ALWAYS, "net",
-     "sch_netem", try_netem},
+    {"veth", "veth pair between two namespaces", "networks of VMs", false, DOCTOR_MISSING, ALWAYS, "net",
+     "veth", try_veth},
+    {"nftables", "nftables: tables and chains", "networks of VMs", false, DOCTOR_MISSING, ALWAYS, "net",
+     "nf_tables", try_nftables},
+    {"conntrack", "nftables: connection tracking", "networks of VMs", false, DOCTOR_MISSING, ALWAYS, "net",
+     "nft_ct", try_conntrack},
+    {"tbf", "qdisc tbf (bounds a rate)", "a wire's rate", false, DOCTOR_MISSING, ALWAYS, "net", "sch_tbf",
+     try_tbf},
+    {"netem", "qdisc netem (delay, jitter, loss)", "a wire's delay, jitter, loss", false, DOCTOR_MISSING,
+     ALWAYS, "net", "sch_netem", try_netem},
     {0},
 };

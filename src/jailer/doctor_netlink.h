@@ -16,13 +16,13 @@
 struct netlink {
     int fd;
     uint32_t sequence;
-    uint32_t acks;             /* acknowledgements that the buffer's messages will cause */
-    size_t used;               /* bytes of whole messages, and of the one being built */
-    struct nlmsghdr *message;  /* the one being built */
+    uint32_t acks;            /* acknowledgements that the buffer's messages will cause */
+    size_t used;              /* bytes of whole messages, and of the one being built */
+    struct nlmsghdr *message; /* the one being built */
     _Alignas(NLMSG_ALIGNTO) char buffer[NL_BUFFER];
 };
 
-/* `protocol` is NETLINK_ROUTE or NETLINK_NETFILTER. The socket belongs to the present network namespace. Returns 0 or -errno. */
+/* `protocol` is NETLINK_ROUTE or NETLINK_NETFILTER; in the present network namespace. Returns 0 or -errno. */
 int netlink_open(struct netlink *nl, int protocol);
 void netlink_close(struct netlink *nl);
 

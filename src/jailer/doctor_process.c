@@ -127,8 +127,9 @@ static int try_execveat(const struct doctor_host *host, struct doctor_try *try)
     if (read(report[0], &code, sizeof code) == 0)
         return 0;
     if (code == EACCES) {
-        doctor_cause(try, "bioxen-vm may not be executed: its mode, or a file system that is mounted noexec (%.150s)",
-                     host->program_dir);
+        doctor_cause(
+            try, "bioxen-vm may not be executed: its mode, or a file system that is mounted noexec (%.150s)",
+            host->program_dir);
         doctor_fix(try, "sudo mount -o remount,exec \"$(stat -c %%m '%.200s')\"", host->program_dir);
     }
     return doctor_fail(try, code, "execveat of bioxen-vm");
@@ -275,7 +276,7 @@ const struct doctor_trial doctor_process_trials[] = {
     {"execveat", "execveat of bioxen-vm", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_execveat},
     {"pdeathsig", "death with the parent", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_pdeathsig},
     {"seccomp", "seccomp filter of a VM", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_filter},
-    {"cpu-timer", "timer on the CPU clock of a process", "--cpu-time", false, DOCTOR_MISSING, ALWAYS, NULL, NULL,
-     try_cpu_timer},
+    {"cpu-timer", "timer on the CPU clock of a process", "--cpu-time", false, DOCTOR_MISSING, ALWAYS, NULL,
+     NULL, try_cpu_timer},
     {0},
 };
