@@ -21,7 +21,7 @@ static const struct {
     int (*run)(struct sb_child *child);
 } steps[] = {
     /* clone3 gave: new user, pid, mount, ipc and uts namespaces; the jailer's empty net namespace; its empty root */
-    {"signals", sb_step_signals},                 /* nothing blocked; clone3 reset the handlers */
+    {"signals", sb_step_signals},                 /* nothing blocked, nothing ignored */
     {"session", sb_step_session},                 /* no controlling terminal */
     {"cgroup", sb_step_cgroup},                   /* v1: joins by itself; v2: was born in it */
     {"cgroup namespace", sb_step_cgroup_namespace},
@@ -61,6 +61,9 @@ void sb_child_run(struct sb_child *child)
 int sb_step_signals(struct sb_child *child)
 {
     (void)child;
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    for (int signal = 1; signal < NSIG; signal++)
+        sigaction(signal, &standard, NULL); /* those that cannot be changed are as they should be */
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : -errno;

@@ -30,7 +30,7 @@
 static int clone_child(const struct sb_cgroup *group, bool born_inside, int *pidfd)
 {
     struct clone_args args = {
-        .flags = NAMESPACES | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        .flags = NAMESPACES | CLONE_PIDFD,
         .pidfd = (uint64_t)(uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
     };
