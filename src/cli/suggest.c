@@ -43,7 +43,9 @@ void suggest_offer(struct suggestion *suggestion, const char *candidate)
     unsigned distance = edits(suggestion->word, suggestion->length, candidate, length);
     if (suggestion->length >= 2 && strncmp(suggestion->word, candidate, suggestion->length) == 0)
         distance = 1; /* the beginning of a long word is nearer than its distance says */
-    if (distance < suggestion->distance && distance <= (length + 2) / 3) {
+    if (distance > (length + 2) / 3 || distance > suggestion->distance)
+        return;
+    if (distance < suggestion->distance || length < strlen(suggestion->best)) {
         suggestion->best = candidate;
         suggestion->distance = distance;
     }
