@@ -5,7 +5,7 @@ function __bioxen_needs_verb
 end
 
 function __bioxen_verb_is
-    set -l words (commandline -opc)
+    set --local words (commandline -opc)
     test (count $words) -ge 2; and test $words[2] = $argv[1]
 end
 

@@ -1,6 +1,6 @@
 /*
- * test_cli_docs.c - manual pages and completions say what the tables say: every verb, every option, value, range and default,
- * and no option that is not there.
+ * test_cli_docs.c - manual pages and completions say what the tables say: every verb, every option, value,
+ * range and default, and no option that is not there.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,7 @@
-/* test_cli_options.c - the command line of run: what is taken, what is refused and in which words, where options end. */
+/*
+ * test_cli_options.c - the command line of run: what is taken, what is refused and in which words, where
+ * options end.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,11 +44,11 @@ static void parse(struct parsed *parsed, const char *const *words)
 
 #define PARSE(parsed, ...) parse(parsed, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
-#define expect_wrong(words, ...)                                                                                       \
-    do {                                                                                                               \
-        struct parsed wrong_;                                                                                          \
-        PARSE(&wrong_, __VA_ARGS__);                                                                                   \
-        expect_refusal(&wrong_, words);                                                                                \
+#define expect_wrong(words, ...)                                                                             \
+    do {                                                                                                     \
+        struct parsed wrong_;                                                                                \
+        PARSE(&wrong_, __VA_ARGS__);                                                                         \
+        expect_refusal(&wrong_, words);                                                                      \
     } while (0)
 
 /* `words`: what the message must contain, separated by "|". */
@@ -84,7 +87,10 @@ static void defaults(void **state)
     run_request_fini(&p.request);
 }
 
-/* The defaults that help and manual promise are the ones that the library sets, and are within their own ranges. */
+/*
+ * The defaults that help and manual promise are the ones that the library sets, and are within their own
+ * ranges.
+ */
 static void defaults_of_the_table(void **state)
 {
     struct bioxen_config config;
@@ -112,15 +118,18 @@ static void every_option(void **state)
 {
     struct parsed p;
     (void)state;
-    PARSE(&p, "--profile", "full", "--memory=32MiB", "--cpus", "0.5", "--timeout", "5s", "--cpu-time=1500ms", "--pids", "8",
-          "--output-limit", "1M", "--env", "K=a=b", "--env=E=", "--mount", "/usr:/x", "--mount=./a:b:/y/:rw", "--network", "none",
-          "--report", "r.json", "--name", "w-1", "s.lua", "x", "--memory", "");
+    PARSE(&p, "--profile", "full", "--memory=32MiB", "--cpus", "0.5", "--timeout", "5s", "--cpu-time=1500ms",
+          "--pids", "8", "--output-limit", "1M", "--env", "K=a=b", "--env=E=", "--mount", "/usr:/x",
+          "--mount=./a:b:/y/:rw", "--network", "none", "--report", "r.json", "--name", "w-1", "s.lua", "x",
+          "--memory", "");
     assert_int_equal(p.result, CLI_PARSED);
     const struct bioxen_config *c = &p.request.config;
     assert_int_equal(c->profile, BIOXEN_FULL);
-    assert_true(c->memory == 32u << 20 && c->cpus_milli == 500 && c->timeout_ms == 5000 && c->cpu_time_ms == 1500);
+    assert_true(c->memory == 32u << 20 && c->cpus_milli == 500 && c->timeout_ms == 5000 &&
+                c->cpu_time_ms == 1500);
     assert_true(c->pids == 8 && c->output_limit == 1u << 20);
-    assert_int_equal(c->required, BIOXEN_REQUIRE_MEMORY | BIOXEN_REQUIRE_CPUS | BIOXEN_REQUIRE_PIDS | BIOXEN_REQUIRE_CPU_TIME);
+    assert_int_equal(c->required, BIOXEN_REQUIRE_MEMORY | BIOXEN_REQUIRE_CPUS | BIOXEN_REQUIRE_PIDS |
+                                      BIOXEN_REQUIRE_CPU_TIME);
     assert_int_equal(c->env_count, 2);
     assert_int_equal(c->env[0].length, 1);
     assert_string_equal(c->env[1].bytes, "a=b");
@@ -225,8 +234,24 @@ static void refusals(void **state)
 static void mounts(void **state)
 {
     static const char *const wrong[] = {
-        "", ":", "/", "/tmp", "/tmp:", ":/x", "/tmp:relative", "/tmp:/", "/tmp:/x:", "/tmp:/x:rx", "/tmp:/x:ro:ro", "/tmp:/a/../b",
-        "/tmp:/../x", "/tmp://", "/tmp:/a//b", "/tmp:/./x", "/tmp:/x/.", "/tmp:/x//",
+        "",
+        ":",
+        "/",
+        "/tmp",
+        "/tmp:",
+        ":/x",
+        "/tmp:relative",
+        "/tmp:/",
+        "/tmp:/x:",
+        "/tmp:/x:rx",
+        "/tmp:/x:ro:ro",
+        "/tmp:/a/../b",
+        "/tmp:/../x",
+        "/tmp://",
+        "/tmp:/a//b",
+        "/tmp:/./x",
+        "/tmp:/x/.",
+        "/tmp:/x//",
     };
     char longest[200] = "/tmp:/";
     struct run_mount mount;
@@ -264,8 +289,9 @@ static void names(void **state)
     static const struct {
         const char *path, *name;
     } rows[] = {
-        {"script.lua", "script"}, {"/a/b/c.lua", "c"}, {"x", "x"}, {"a b\xc3\xa9.lua", "a-b--"}, {".hidden.lua", "hidden"},
-        {"-dash.lua", "dash"}, {".lua", "lua"}, {"--", "script"}, {"dir/", "script"}, {"a.b.lua", "a.b"}, {"_x.lua", "_x"},
+        {"script.lua", "script"},  {"/a/b/c.lua", "c"},   {"x", "x"},       {"a b\xc3\xa9.lua", "a-b--"},
+        {".hidden.lua", "hidden"}, {"-dash.lua", "dash"}, {".lua", "lua"},  {"--", "script"},
+        {"dir/", "script"},        {"a.b.lua", "a.b"},    {"_x.lua", "_x"},
     };
     char name[RUN_NAME_MAX + 1], path[300];
     (void)state;
@@ -302,16 +328,11 @@ static void ten_thousand_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(defaults_of_the_table),
-        cmocka_unit_test(every_option),
-        cmocka_unit_test(where_the_script_comes_from),
-        cmocka_unit_test(environment),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(mounts),
-        cmocka_unit_test(too_many_mounts),
-        cmocka_unit_test(names),
-        cmocka_unit_test(ten_thousand_arguments),
+        cmocka_unit_test(defaults),     cmocka_unit_test(defaults_of_the_table),
+        cmocka_unit_test(every_option), cmocka_unit_test(where_the_script_comes_from),
+        cmocka_unit_test(environment),  cmocka_unit_test(refusals),
+        cmocka_unit_test(mounts),       cmocka_unit_test(too_many_mounts),
+        cmocka_unit_test(names),        cmocka_unit_test(ten_thousand_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,10 +55,22 @@ static int tear_down(void **state)
 static struct bioxen_record sample(void)
 {
     return (struct bioxen_record){
-        .name = "sample", .outcome = BIOXEN_OUTCOME_POLICY, .exit_code = 159, .signal = 31, .syscall = "ptrace",
-        .error = {"bad \xff\xc3\xa9 \0end", 12}, .wall_us = 1500, .cpu_us = 250, .memory_peak = 123456, .output_bytes = 7,
-        .limits = {{"memory", 67108864, "cgroup-v1, allocator"}, {"cpus", 500, "cgroup-v1"}, {"timeout", 0, ""},
-                   {"cpu_time", 2000, "timer"}, {"pids", 16, "seccomp"}, {"output_limit", 10, "bioxend"}},
+        .name = "sample",
+        .outcome = BIOXEN_OUTCOME_POLICY,
+        .exit_code = 159,
+        .signal = 31,
+        .syscall = "ptrace",
+        .error = {"bad \xff\xc3\xa9 \0end", 12},
+        .wall_us = 1500,
+        .cpu_us = 250,
+        .memory_peak = 123456,
+        .output_bytes = 7,
+        .limits = {{"memory", 67108864, "cgroup-v1, allocator"},
+                   {"cpus", 500, "cgroup-v1"},
+                   {"timeout", 0, ""},
+                   {"cpu_time", 2000, "timer"},
+                   {"pids", 16, "seccomp"},
+                   {"output_limit", 10, "bioxend"}},
     };
 }
 
@@ -109,14 +121,16 @@ static void nulls_of_a_quiet_end(void **state)
     char *text = run_report_json(&record);
     json_t *report = json_loads(text, 0, NULL);
     (void)state;
-    assert_true(json_is_null(at(report, "signal")) && json_is_null(at(report, "error")) && json_is_null(at(report, "syscall")));
+    assert_true(json_is_null(at(report, "signal")) && json_is_null(at(report, "error")) &&
+                json_is_null(at(report, "syscall")));
     json_decref(report);
     free(text);
 }
 
 static void failure_has_all_limits(void **state)
 {
-    struct run_request request = {.config = {.name = "x", .memory = 1 << 21, .cpus_milli = 1000, .pids = 16, .output_limit = 5}};
+    struct run_request request = {
+        .config = {.name = "x", .memory = 1 << 21, .cpus_milli = 1000, .pids = 16, .output_limit = 5}};
     struct run_failure failure = {.status = 127, .text = "there is no script"};
     struct bioxen_record record;
     (void)state;
@@ -188,8 +202,9 @@ static void nothing_is_left_when_nothing_is_written(void **state)
 
 static void wrong_places(void **state)
 {
-    static const char *const places[] = {"", ".", "no/such/r.json", "new/", "/proc/nothing", "/dev/full", "/dev/fd/99",
-                                         "/proc/self/fd/99", "dangling"};
+    static const char *const places[] = {
+        "",          ".",          "no/such/r.json",   "new/",    "/proc/nothing",
+        "/dev/full", "/dev/fd/99", "/proc/self/fd/99", "dangling"};
     enum run_report_way way;
     (void)state;
     assert_int_equal(symlink("nowhere", "dangling"), 0);

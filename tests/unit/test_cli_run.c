@@ -1,4 +1,7 @@
-/* test_cli_run.c - the parts of run that need no VM: reading scripts, finding modules, writing output, last words, exit status. */
+/*
+ * test_cli_run.c - the parts of run that need no VM: reading scripts, finding modules, writing output, last
+ * words, exit status.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,8 +127,10 @@ static void module_paths(void **state)
     static const struct {
         const char *name, *path; /* NULL: refused */
     } rows[] = {
-        {"a", "a"}, {"a.b.c", "a/b/c"}, {"A-b_9.z", "A-b_9/z"}, {"", NULL}, {".", NULL}, {"a.", NULL}, {".a", NULL}, {"a..b", NULL},
-        {"../a", NULL}, {"/etc", NULL}, {"a/b", NULL}, {"a b", NULL}, {"a\\b", NULL}, {"\xc3\xa9", NULL}, {"a;b", NULL}, {"?", NULL},
+        {"a", "a"},     {"a.b.c", "a/b/c"}, {"A-b_9.z", "A-b_9/z"}, {"", NULL},
+        {".", NULL},    {"a.", NULL},       {".a", NULL},           {"a..b", NULL},
+        {"../a", NULL}, {"/etc", NULL},     {"a/b", NULL},          {"a b", NULL},
+        {"a\\b", NULL}, {"\xc3\xa9", NULL}, {"a;b", NULL},          {"?", NULL},
     };
     char path[RUN_MODULE_NAME_MAX + 1];
     static char longest[RUN_MODULE_NAME_MAX + 1];
@@ -138,7 +143,8 @@ static void module_paths(void **state)
     }
     assert_int_equal(run_module_path((struct bioxen_string){"a\0b", 3}, path), -1);
     memset(longest, 'm', sizeof longest);
-    assert_int_equal(run_module_path((struct bioxen_string){longest, RUN_MODULE_NAME_MAX}, path), RUN_MODULE_NAME_MAX);
+    assert_int_equal(run_module_path((struct bioxen_string){longest, RUN_MODULE_NAME_MAX}, path),
+                     RUN_MODULE_NAME_MAX);
     assert_int_equal(run_module_path((struct bioxen_string){longest, RUN_MODULE_NAME_MAX + 1}, path), -1);
 }
 
@@ -158,7 +164,8 @@ static void expect_missing(struct run_modules *modules, const char *name, const 
 {
     struct run_module module;
     char *why;
-    assert_int_equal(run_modules_find(modules, (struct bioxen_string){name, strlen(name)}, &module, &why), -1);
+    assert_int_equal(run_modules_find(modules, (struct bioxen_string){name, strlen(name)}, &module, &why),
+                     -1);
     assert_non_null(why);
     assert_memory_equal(why, "\n\t", 2);
     if (strstr(why, word) == NULL)
@@ -225,7 +232,8 @@ static void a_script_cannot_ask_for_ever(void **state)
 
 static void directories(void **state)
 {
-    static const char *const rows[][2] = {{"a.lua", "."}, {"x/a.lua", "x"}, {"/a.lua", ""}, {"/x/y/a", "/x/y"}, {"x//a", "x"}, {"//a", ""}};
+    static const char *const rows[][2] = {{"a.lua", "."},     {"x/a.lua", "x"}, {"/a.lua", ""},
+                                          {"/x/y/a", "/x/y"}, {"x//a", "x"},    {"//a", ""}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char *directory = run_directory_of(rows[i][0]);
@@ -277,7 +285,8 @@ static void output_waits_and_wakes(void **state)
     int ends[2], wake = eventfd(0, EFD_CLOEXEC);
     (void)state;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(run_output_write(ends[1], &at, &left, wake, 20), -ETIME); /* blocking pipe, nobody reads */
+    assert_int_equal(run_output_write(ends[1], &at, &left, wake, 20),
+                     -ETIME); /* blocking pipe, nobody reads */
     assert_true(left > 0 && left < sizeof big);
     assert_ptr_equal(at, big + sizeof big - left);
     assert_int_equal(eventfd_write(wake, 1), 0);
@@ -288,7 +297,8 @@ static void output_waits_and_wakes(void **state)
     close(ends[1]);
     int full = open("/dev/full", O_WRONLY), null = open("/dev/null", O_RDONLY);
     assert_int_equal(run_output_write(full, &at, &left, -1, -1), -ENOSPC);
-    assert_int_equal(run_output_write(null, &at, &left, -1, -1), -EBADF); /* what stands in for a closed stdout */
+    assert_int_equal(run_output_write(null, &at, &left, -1, -1),
+                     -EBADF); /* what stands in for a closed stdout */
     close(full);
     close(null);
     close(wake);
@@ -326,11 +336,16 @@ static void last_words(void **state)
     expect_words(BIOXEN_OUTCOME_EXIT, 0, 3, "");
     expect_words(BIOXEN_OUTCOME_ERROR, 0, 1, "bioxen: s.lua:1: boom\nstack traceback:\n\t[C]: in ?\n");
     expect_words(BIOXEN_OUTCOME_SYNTAX, 0, 126, "bioxen: s.lua:1: boom\nstack traceback:\n\t[C]: in ?\n");
-    expect_words(BIOXEN_OUTCOME_TIMEOUT, 9, 124, "bioxen: s\\x1b.lua: killed: time limit of 2s reached (--timeout raises it)\n");
-    expect_words(BIOXEN_OUTCOME_CPU, 9, 124, "bioxen: s\\x1b.lua: killed: CPU time limit of 1.5s reached (--cpu-time raises it)\n");
-    expect_words(BIOXEN_OUTCOME_MEMORY, 9, 137, "bioxen: s\\x1b.lua: killed: memory limit of 64MiB reached (--memory raises it)\n");
-    expect_words(BIOXEN_OUTCOME_OUTPUT, 9, 137, "bioxen: s\\x1b.lua: killed: output limit of 10MiB reached (--output-limit raises it)\n");
-    expect_words(BIOXEN_OUTCOME_POLICY, SIGSYS, 159, "bioxen: s\\x1b.lua: killed: the system call ptrace is not allowed in profile restricted\n");
+    expect_words(BIOXEN_OUTCOME_TIMEOUT, 9, 124,
+                 "bioxen: s\\x1b.lua: killed: time limit of 2s reached (--timeout raises it)\n");
+    expect_words(BIOXEN_OUTCOME_CPU, 9, 124,
+                 "bioxen: s\\x1b.lua: killed: CPU time limit of 1.5s reached (--cpu-time raises it)\n");
+    expect_words(BIOXEN_OUTCOME_MEMORY, 9, 137,
+                 "bioxen: s\\x1b.lua: killed: memory limit of 64MiB reached (--memory raises it)\n");
+    expect_words(BIOXEN_OUTCOME_OUTPUT, 9, 137,
+                 "bioxen: s\\x1b.lua: killed: output limit of 10MiB reached (--output-limit raises it)\n");
+    expect_words(BIOXEN_OUTCOME_POLICY, SIGSYS, 159,
+                 "bioxen: s\\x1b.lua: killed: the system call ptrace is not allowed in profile restricted\n");
     expect_words(BIOXEN_OUTCOME_CRASH, SIGSEGV, 139, "bioxen: s\\x1b.lua: the VM crashed with SIGSEGV\n");
     expect_words(BIOXEN_OUTCOME_KILLED, SIGKILL, 130, "bioxen: s\\x1b.lua: killed by SIGINT\n");
     expect_words(BIOXEN_OUTCOME_KILLED, SIGKILL, 141, "");

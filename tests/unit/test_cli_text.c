@@ -1,4 +1,7 @@
-/* test_cli_text.c - strangers' bytes on their way to a terminal, a log or JSON; near matches of mistyped words. */
+/*
+ * test_cli_text.c - strangers' bytes on their way to a terminal, a log or JSON; near matches of mistyped
+ * words.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,10 +24,27 @@ static void utf8_characters(void **state)
         const char *bytes;
         size_t length;
     } rows[] = {
-        {"a", 1}, {"\x7f", 1}, {"\xc3\xa9", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4}, {"\xf4\x8f\xbf\xbf", 4},
-        {"\x80", 0}, {"\xbf", 0}, {"\xc0\x80", 0}, {"\xc1\xbf", 0}, {"\xc3", 0}, {"\xc3z", 0}, {"\xe0\x80\x80", 0},
-        {"\xed\xa0\x80", 0}, {"\xe2\x82", 0}, {"\xe2\x82z", 0}, {"\xf0\x80\x80\x80", 0}, {"\xf4\x90\x80\x80", 0},
-        {"\xf5\x80\x80\x80", 0}, {"\xff", 0}, {"\xf0\x9f\x98", 0},
+        {"a", 1},
+        {"\x7f", 1},
+        {"\xc3\xa9", 2},
+        {"\xe2\x82\xac", 3},
+        {"\xf0\x9f\x98\x80", 4},
+        {"\xf4\x8f\xbf\xbf", 4},
+        {"\x80", 0},
+        {"\xbf", 0},
+        {"\xc0\x80", 0},
+        {"\xc1\xbf", 0},
+        {"\xc3", 0},
+        {"\xc3z", 0},
+        {"\xe0\x80\x80", 0},
+        {"\xed\xa0\x80", 0},
+        {"\xe2\x82", 0},
+        {"\xe2\x82z", 0},
+        {"\xf0\x80\x80\x80", 0},
+        {"\xf4\x90\x80\x80", 0},
+        {"\xf5\x80\x80\x80", 0},
+        {"\xff", 0},
+        {"\xf0\x9f\x98", 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -70,7 +90,8 @@ static void replacements(void **state)
 
 static const char *near(const char *word)
 {
-    static const char *const known[] = {"memory", "timeout", "cpu-time", "cpus", "profile", "network", "name", "pids", "report"};
+    static const char *const known[] = {"memory",  "timeout", "cpu-time", "cpus",  "profile",
+                                        "network", "name",    "pids",     "report"};
     struct suggestion suggestion;
     suggest_init(&suggestion, word, strlen(word));
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
