@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@ int startup_fds(int argc, char **argv, const char *const *options, unsigned coun
 {
     if (argc != (int)(1 + 2 * count))
         return -EINVAL;
+    sigset_t none; /* whoever started us did so with every signal blocked */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     for (unsigned i = 0; i < count; i++) {
         fds[i] = strcmp(argv[1 + 2 * i], options[i]) == 0 ? read_fd(argv[2 + 2 * i], i) : -EINVAL;
         if (fds[i] < 0)

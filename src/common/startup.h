@@ -8,7 +8,7 @@
 
 /*
  * Reads "OPTION N" pairs: argv must hold exactly `count` of them, in the order of options[]. Each N must be the open
- * descriptor 3 + its index: then everything above is closed. Returns 0 or -EINVAL.
+ * descriptor 3 + its index: then everything above is closed, and no signal is blocked any more. Returns 0 or -EINVAL.
  */
 int startup_fds(int argc, char **argv, const char *const *options, unsigned count, int *fds);
 
