@@ -27,6 +27,8 @@
 #define TRIAL_SECONDS 3
 /* How long a killed trial may take to go. A process that the kernel holds longer is reported and left to it. */
 #define REAP_MS 2000
+/* All trials together, each at its deadline. */
+#define EXAMINATION_SECONDS 300
 
 /* ---- what trials use ---- */
 
@@ -66,8 +68,14 @@ void doctor_fix(struct doctor_try *try, const char *format, ...)
 
 pid_t doctor_fork(unsigned long flags)
 {
+    pid_t parent = getpid();
     /* The argument order of clone differs between architectures only where these are zero. */
     long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if ((flags & CLONE_NEWPID) == 0 && getppid() != parent)
+            _exit(1); /* it died before the line above */
+    }
     return pid < 0 ? -errno : (pid_t)pid;
 }
 
@@ -269,6 +277,15 @@ static int run_table(const struct doctor_host *host, const struct doctor_trial *
 
 /* ---- the mode ---- */
 
+static void find_program_dir(struct doctor_host *host)
+{
+    ssize_t length = readlink("/proc/self/exe", host->program_dir, sizeof host->program_dir - 1);
+    host->program_dir[length < 0 ? 0 : length] = '\0';
+    char *slash = strrchr(host->program_dir, '/');
+    if (slash != NULL)
+        *slash = '\0';
+}
+
 static void find_host(struct doctor_host *host, struct doctor_try *shared)
 {
     static const struct doctor_trial privilege = {.id = "privilege", .run = doctor_try_privilege};
@@ -277,11 +294,7 @@ static void find_host(struct doctor_host *host, struct doctor_try *shared)
     host->privileged = shared->status == 1;
     host->uid = getuid();
     host->gid = getgid();
-    ssize_t length = readlink("/proc/self/exe", host->program_dir, sizeof host->program_dir - 1);
-    host->program_dir[length < 0 ? 0 : length] = '\0';
-    char *slash = strrchr(host->program_dir, '/');
-    if (slash != NULL)
-        *slash = '\0';
+    find_program_dir(host);
 }
 
 static int run_all(const struct doctor_host *host, struct doctor_try *shared, int fd)
@@ -317,21 +330,44 @@ static void sweep(const struct doctor_host *host)
     }
 }
 
-int doctor_main(int fd)
+static int examine(int fd, pid_t waiting)
 {
     struct doctor_host host;
-    sigset_t chld;
     struct doctor_try *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
         return 1;
+    find_host(&host, shared);
+    int rc = run_all(&host, shared, fd);
+    if (getppid() != waiting)
+        sweep(&host); /* nobody waits any more */
+    return rc == 0 ? 0 : 1;
+}
+
+/*
+ * Two processes: one examines, the other waits to clean up after it. Whichever is killed, the other does so; what the
+ * one that examines had started becomes a child of the one that waits, and dies by its parent-death signal.
+ */
+int doctor_main(int fd)
+{
+    struct doctor_host host = {0};
+    sigset_t chld;
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* as when it serves */
     signal(SIGCHLD, SIG_DFL);               /* ignored, as a caller may have it, it would not be sent */
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, NULL);
-    find_host(&host, shared);
-    int rc = run_all(&host, shared, fd);
+    find_program_dir(&host);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+        return 1;
+    pid_t self = getpid();
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(examine(fd, self));
+    close(fd);
+    if (pid < 0)
+        return 1;
+    wait_gone(0, now_ms() + EXAMINATION_SECONDS * 1000L);
     sweep(&host);
-    return rc == 0 ? 0 : 1;
+    return 0;
 }

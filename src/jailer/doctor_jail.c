@@ -41,10 +41,12 @@ static int write_maps(pid_t pid, uid_t uid, gid_t gid, uid_t outside)
     return rc != 0 ? rc : doctor_write(path, "%u %u 1", gid, outside);
 }
 
-static void child_main(const struct doctor_host *host, struct doctor_try *try, int go, doctor_function body)
+static void child_main(const struct doctor_host *host, struct doctor_try *try, int go[2],
+                       doctor_function body)
 {
     char byte;
-    if (read(go, &byte, 1) != 1)
+    close(go[1]); /* so that the end of file tells of the parent's death */
+    if (read(go[0], &byte, 1) != 1)
         _exit(EIO);
     if (setresgid(host->gid, host->gid, host->gid) != 0 || setresuid(host->uid, host->uid, host->uid) != 0) {
         doctor_fail(try, errno, "becoming the mapped uid and gid");
@@ -62,7 +64,7 @@ static int vm_fork(const struct doctor_host *host, struct doctor_try *try, unsig
         return doctor_fail(try, errno, "a pipe");
     pid_t pid = doctor_fork(CLONE_NEWUSER | flags);
     if (pid == 0)
-        child_main(host, try, go[0], body);
+        child_main(host, try, go, body);
     close(go[0]);
     if (pid < 0)
         return doctor_fail(try, -pid, "a process in new namespaces");

@@ -115,7 +115,8 @@ int main(int argc, char **argv)
 {
     static const char *const link_option[] = {"--link-fd"}, *const doctor_option[] = {"--doctor-fd"};
     int fd;
-    if (argc > 1 && strcmp(argv[1], doctor_option[0]) == 0 && startup_fds(argc, argv, doctor_option, 1, &fd) == 0)
+    /* The doctor goes on where only close_range is refused: that is one of its findings. */
+    if (argc > 1 && strcmp(argv[1], doctor_option[0]) == 0 && startup_fds(argc, argv, doctor_option, 1, &fd) != -EINVAL)
         return doctor_main(fd);
     if (startup_fds(argc, argv, link_option, 1, &fd) != 0) {
         fprintf(stderr, "bioxen-jailer: started without its socket: use bioxen, which starts it\n");
