@@ -6,7 +6,8 @@
 /* Nobody reads the bytes of an empty string: it may point anywhere. */
 static int inside(const struct program_string *string, const char *head, size_t size)
 {
-    return string->length == 0 || (string->bytes >= head && string->length <= size && string->bytes <= head + size - string->length);
+    return string->length == 0 || (string->bytes >= head && string->length <= size &&
+                                   string->bytes <= head + size - string->length);
 }
 
 static int same(const struct program_string *a, const struct program_string *b)

@@ -113,7 +113,8 @@ static void record(void)
 {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
-    struct record death = {.name = "seed", .outcome = RECORD_POLICY, .exit_code = 159, .signal = 31, .syscall = "ptrace"};
+    struct record death = {.name = "seed", .outcome = RECORD_POLICY, .exit_code = 159, .signal = 31,
+                           .syscall = "ptrace"};
     static struct vm_spec spec = {.name = "seed", .profile = JW_FULL, .memory = BX_DEFAULT_MEMORY, .cpus_milli = 500,
                                   .pids = 16, .output_limit = 1, .mount_count = 1, .mounts = {{"/app", 0}}};
     msgpack_sbuffer_init(&buffer);
