@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +115,7 @@ static void expect_only_known(const char *text, const char *mark, const char *wh
     }
 }
 
-static void completion(const char *path, const char *format, const char *mark)
+static void completion(const char *path, const char *before, const char *mark)
 {
     char *text = read_source(path);
     char want[64];
@@ -125,7 +124,7 @@ static void completion(const char *path, const char *format, const char *mark)
             const struct cli_option *option = &cli_verbs[v]->options[i];
             if (option->name == NULL)
                 continue;
-            snprintf(want, sizeof want, format, option->name);
+            snprintf(want, sizeof want, "%s%s", before, option->name);
             expect_in(text, want, path);
         }
     expect_in(text, "restricted full", path);
@@ -136,9 +135,9 @@ static void completion(const char *path, const char *format, const char *mark)
 static void completions(void **state)
 {
     (void)state;
-    completion("config/completions/bioxen.bash", "--%s", " --");
-    completion("config/completions/_bioxen", "--%s", "--");
-    completion("config/completions/bioxen.fish", " -l %s ", " -l ");
+    completion("config/completions/bioxen.bash", "--", " --");
+    completion("config/completions/_bioxen", "--", "--");
+    completion("config/completions/bioxen.fish", " -l ", " -l ");
 }
 
 static void help_names_everything(void **state)
