@@ -228,6 +228,7 @@ def test_a_trial_that_hangs_is_killed_and_reported(bx: Bioxen) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.skipif("BIOXEN_SANITIZE" in os.environ, reason="the sanitizers' run-time library needs /proc itself")
 def test_without_proc(bx: Bioxen) -> None:
     line = ["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", *bx.command("doctor")]
     result = subprocess.run(line, capture_output=True, timeout=60 * SLOW)

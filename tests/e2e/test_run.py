@@ -107,7 +107,7 @@ def test_lua_error_prints_like_lua(bx_any: Bioxen, profile: str) -> None:
     ("error('x', 0)", "bioxen: x"),
     ("error(setmetatable({}, {__tostring = function() return 'mine' end}))", "bioxen: mine"),
     ("error({})", "bioxen: (error object is a table value)"),
-    ("error(nil)", "bioxen: nil"),
+    ("error(nil)", "bioxen: (error object is a nil value)"),
     ("error(42)", "bioxen: 42"),
     ("error(true)", "bioxen: (error object is a boolean value)"),
     ("error(print)", "bioxen: (error object is a function value)"),

@@ -32,7 +32,6 @@ LOOPS = {
     "in __index": "local t = setmetatable({}, {__index = function() while true do end end}) print(t.x)",
     "in __eq": "local m = {__eq = function() while true do end end} print(setmetatable({}, m) == setmetatable({}, m))",
     "in __concat": "print(setmetatable({}, {__concat = function() while true do end end}) .. 'x')",
-    "in __name": "print(setmetatable({}, {__tostring = function() return ('x'):rep(1e8, ('y'):rep(0)) end})) while true do end",
     "sort": "table.sort({1, 2, 3}, function() while true do end end)",
     "gsub callback": "('x'):gsub('x', function() while true do end end)",
     "load reader": "load(function() return ' ' end)",
@@ -74,8 +73,11 @@ def check_ends(bx: Bioxen, code: str, profile: str, flag: str = "--timeout") -> 
     result = bx.eval(code, flag, "500ms", "--profile", profile, "--output-limit", "1GiB", stdout=_nowhere())
     assert result.record["outcome"] == ("timeout" if flag == "--timeout" else "cpu"), result
     assert result.status == 124
-    assert result.seconds <= 0.5 + 0.5 * SLOW, result
-    assert result.record["wall_ms"] <= 500 + 500 * SLOW
+    if flag == "--cpu-time":  # how long 500 ms of CPU time take is up to the host's other work
+        assert 450 <= result.record["cpu_ms"] <= 500 + 250 * SLOW, result
+    else:
+        assert result.seconds <= 0.5 + 0.5 * SLOW, result
+        assert result.record["wall_ms"] <= 500 + 500 * SLOW
 
 
 def _nowhere() -> int:

@@ -215,7 +215,7 @@ def test_host_name_is_not_the_hosts(jail: Inside) -> None:
 def test_network_namespace_is_empty(jail: Inside) -> None:
     routes = (jail.vm.proc / "net" / "route").read_text().splitlines()
     devices = [line.split(":")[0].strip() for line in (jail.vm.proc / "net" / "dev").read_text().splitlines()[2:]]
-    assert len(routes) == 1 and set(devices) <= {"lo", "sit0", "tunl0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0"}, devices
+    assert len(routes) <= 1 and set(devices) <= {"lo", "sit0", "tunl0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0"}, devices
 
 
 def groups_of(jail: Inside, controller: str) -> Path:

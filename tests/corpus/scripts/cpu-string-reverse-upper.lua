@@ -3,5 +3,5 @@
 -- profile: restricted
 -- expect: killed timeout
 
-local s = ("x"):rep(1 << 24)
+local s = ("x"):rep(1 << 22)
 while true do s = s:reverse():upper():lower() end

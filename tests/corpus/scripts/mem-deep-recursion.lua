@@ -3,6 +3,7 @@
 -- profile: restricted
 -- expect: error stack overflow
 -- accept: killed oom
+-- accept: error not enough memory
 
 local function f() return 1 + f() end
 f()
