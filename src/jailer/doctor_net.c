@@ -10,14 +10,15 @@
 #include <fcntl.h>
 #include <net/if.h>
 
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -63,19 +64,6 @@ static int make_pair(int other)
     return rc;
 }
 
-/* Flags of an interface of the present namespace, or -errno. */
-static int interface_flags(const char *name)
-{
-    struct ifreq request = {0};
-    memcpy(request.ifr_name, name, strlen(name) + 1);
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int rc = ioctl(fd, SIOCGIFFLAGS, &request) == 0 ? (unsigned short)request.ifr_flags : -errno;
-    close(fd);
-    return rc;
-}
-
 static int bring_up(const char *name)
 {
     struct ifreq request = {.ifr_flags = IFF_UP};
@@ -88,18 +76,18 @@ static int bring_up(const char *name)
     return rc;
 }
 
-/* The kernel tells of a carrier once a second, to whoever waits. */
-static bool comes_alive(const char *name)
+/* Asked of the driver: an interface's flags hear of a carrier up to seconds later. */
+static bool has_carrier(const char *name)
 {
-    for (int i = 0; i < 250; i++) {
-        int flags = interface_flags(name);
-        if (flags < 0)
-            return false;
-        if ((flags & IFF_RUNNING) != 0)
-            return true;
-        poll(NULL, 0, 10);
-    }
-    return false;
+    struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+    struct ifreq request = {.ifr_data = (void *)&link};
+    memcpy(request.ifr_name, name, strlen(name) + 1);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool alive = ioctl(fd, SIOCETHTOOL, &request) == 0 && link.data != 0;
+    close(fd);
+    return alive;
 }
 
 static int try_veth(const struct doctor_host *host, struct doctor_try *try)
@@ -121,7 +109,7 @@ static int try_veth(const struct doctor_host *host, struct doctor_try *try)
     rc = bring_up("bx1");
     if (rc != 0)
         return doctor_fail(try, -rc, "bring up the other end of a veth pair");
-    return comes_alive("bx1") ? 0 : doctor_fail(try, ENOLINK, "a carrier between the ends of a veth pair");
+    return has_carrier("bx1") ? 0 : doctor_fail(try, ENOLINK, "a carrier between the ends of a veth pair");
 }
 
 /* ---- nftables ---- */
