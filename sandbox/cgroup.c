@@ -1,6 +1,5 @@
 /*
- * cgroup.c - finds where cgroups may be made, makes one for each jail, and removes it; v1 and v2 differ only in
- * the operations of their tables.
+ * cgroup.c - makes a cgroup for each jail, and removes it; v1 and v2 differ only in the operations of their tables.
  *
  * A group's name holds the pid of the process that made it, and its directory in the first hierarchy is locked by
  * flock while that process lives. So whoever comes later can tell a stale group from a living one without a file of
@@ -9,9 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -25,140 +22,6 @@
 /* How long a directory is busy with a dead process, at most: its last switch off the processor. */
 #define REMOVE_TRIES 60
 #define REMOVE_PAUSE_NS 50000
-
-static const char *const controller_names[SB_CONTROLLERS] = {
-    [SB_MEMORY] = "memory",
-    [SB_PIDS] = "pids",
-    [SB_CPU] = "cpu",
-};
-
-/* ---- where ---- */
-
-static FILE *open_text(int proc_fd, const char *path)
-{
-    int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
-    if (file == NULL && fd >= 0)
-        close(fd);
-    return file;
-}
-
-/* The directory of our own cgroup, for each controller (the last: v2); empty when it does not show. */
-struct places {
-    char own[SB_CONTROLLERS + 1][SB_PATH_MAX];
-    char directory[SB_CONTROLLERS + 1][SB_PATH_MAX];
-    char v2_point[SB_PATH_MAX];
-};
-
-static const char *name_at(int index)
-{
-    return index < SB_CONTROLLERS ? controller_names[index] : NULL;
-}
-
-static void read_own(int proc_fd, struct places *places)
-{
-    FILE *file = open_text(proc_fd, "self/cgroup");
-    char *line = NULL;
-    size_t size = 0;
-    while (file != NULL && getline(&line, &size, file) > 0)
-        for (int i = 0; i <= SB_CONTROLLERS; i++)
-            sb_cgroup_parse_own(line, name_at(i), places->own[i], SB_PATH_MAX);
-    free(line);
-    if (file != NULL)
-        fclose(file);
-}
-
-static void read_mount(const char *line, struct places *places)
-{
-    struct sb_cgroup_mount mount;
-    for (int i = 0; i <= SB_CONTROLLERS; i++)
-        if (places->directory[i][0] == '\0' && sb_cgroup_parse_mount(line, name_at(i), &mount) &&
-            !sb_cgroup_directory(&mount, places->own[i], places->directory[i], SB_PATH_MAX))
-            places->directory[i][0] = '\0';
-        else if (i == SB_CONTROLLERS && places->directory[i][0] != '\0' && places->v2_point[0] == '\0')
-            memcpy(places->v2_point, mount.point, sizeof mount.point);
-}
-
-static void read_mounts(int proc_fd, struct places *places)
-{
-    FILE *file = open_text(proc_fd, "self/mountinfo");
-    char *line = NULL;
-    size_t size = 0;
-    while (file != NULL && getline(&line, &size, file) > 0)
-        if (strstr(line, " - cgroup") != NULL)
-            read_mount(line, places);
-    free(line);
-    if (file != NULL)
-        fclose(file);
-}
-
-static void use_v1(struct sb_cgroup_host *host, const struct places *places)
-{
-    for (int i = 0; i < SB_CONTROLLERS; i++) {
-        const char *path = places->directory[i];
-        struct stat status;
-        if (path[0] == '\0' || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
-            continue;
-        host->base[i] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (host->base[i] >= 0 && fstat(host->base[i], &status) == 0) {
-            host->device[i] = status.st_dev;
-            host->ops = &sb_cgroup_v1;
-        }
-    }
-}
-
-static void use_v2(struct sb_cgroup_host *host, struct places *places)
-{
-    bool found[SB_CONTROLLERS] = {false};
-    char *path = places->directory[SB_CONTROLLERS];
-    int fd = path[0] != '\0' ? sb_cgroup_v2_find(path, places->v2_point, found) : -ENOENT;
-    if (fd < 0)
-        return;
-    host->ops = &sb_cgroup_v2;
-    for (int i = 0; i < SB_CONTROLLERS; i++)
-        if (found[i])
-            host->base[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    close(fd);
-}
-
-static void explain(struct sb_cgroup_host *host, bool privileged)
-{
-    const char *missing = NULL;
-    for (int i = 0; i < SB_CONTROLLERS && missing == NULL; i++)
-        if (host->base[i] < 0)
-            missing = controller_names[i];
-    if (missing != NULL && privileged)
-        snprintf(host->why_not, sizeof host->why_not,
-                 "no cgroup with the %s controller can be written: is /sys/fs/cgroup mounted, and not read-only?", missing);
-    else if (missing != NULL)
-        snprintf(host->why_not, sizeof host->why_not,
-                 "no cgroup with the %s controller is delegated to this user: "
-                 "start it by systemd-run --user --scope -p Delegate=yes", missing);
-}
-
-void sb_cgroup_host_init(struct sb_cgroup_host *host, int proc_fd, bool privileged)
-{
-    *host = (struct sb_cgroup_host){.base = {-1, -1, -1}, .owner = getpid()};
-    struct places *places = calloc(1, sizeof *places); /* too large for the stack */
-    if (places != NULL) {
-        read_own(proc_fd, places);
-        read_mounts(proc_fd, places);
-        use_v2(host, places);
-        if (host->ops == NULL)
-            use_v1(host, places);
-    }
-    free(places);
-    explain(host, privileged);
-}
-
-void sb_cgroup_host_fini(struct sb_cgroup_host *host)
-{
-    for (int i = 0; i < SB_CONTROLLERS; i++)
-        sb_close(&host->base[i]);
-    host->ops = NULL;
-}
-
-/* ---- one group ---- */
 
 void sb_cgroup_clear(struct sb_cgroup *group)
 {

@@ -75,6 +75,11 @@ static void empty_group(const struct sb_cgroup_host *host, int base, const char 
     sb_close(&dir);
 }
 
+static void pause_sweep(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = SWEEP_PAUSE_NS}, NULL);
+}
+
 static void remove_stale(const struct sb_cgroup_host *host, const char *name)
 {
     for (int i = SB_CONTROLLERS - 1; i >= 0; i--) {
@@ -84,19 +89,39 @@ static void remove_stale(const struct sb_cgroup_host *host, const char *name)
             if (rc == 0 || errno != EBUSY)
                 break;
             empty_group(host, host->base[i], name);
-            nanosleep(&(struct timespec){.tv_nsec = SWEEP_PAUSE_NS}, NULL);
+            pause_sweep();
         }
     }
 }
 
-static bool is_stale(int dir, const char *name, pid_t dead)
+static bool is_stale(int dir, pid_t owner)
 {
     struct stat status;
-    pid_t owner = (pid_t)atoi(name + sizeof SB_CGROUP_PREFIX - 1);
     if (flock(dir, LOCK_EX | LOCK_NB) != 0 || fstat(dir, &status) != 0)
         return false;
-    bool owner_lives = owner != dead && (kill(owner, 0) == 0 || errno == EPERM);
+    bool owner_lives = kill(owner, 0) == 0 || errno == EPERM;
     return !owner_lives || time(NULL) - status.st_ctime > YOUNG_SECONDS;
+}
+
+/* A child that was between clone and exec still holds the lock of its dead parent, until it sees that and ends. */
+static bool wait_for_lock(int dir)
+{
+    int rc = -1;
+    for (int round = 0; round < SWEEP_ROUNDS && rc != 0; round++) {
+        rc = flock(dir, LOCK_EX | LOCK_NB);
+        if (rc != 0)
+            pause_sweep();
+    }
+    return rc == 0;
+}
+
+static void sweep_one(const struct sb_cgroup_host *host, int base, const char *name, pid_t dead)
+{
+    pid_t owner = (pid_t)atoi(name + sizeof SB_CGROUP_PREFIX - 1);
+    int dir = openat(base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0 && (owner == dead ? wait_for_lock(dir) : is_stale(dir, owner)))
+        remove_stale(host, name);
+    sb_close(&dir);
 }
 
 void sb_host_sweep(struct sb_host *host, pid_t dead)
@@ -110,13 +135,8 @@ void sb_host_sweep(struct sb_host *host, pid_t dead)
         sb_close(&first);
         return;
     }
-    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
-        if (!sb_cgroup_name_ours(entry->d_name))
-            continue;
-        int dir = openat(first, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir >= 0 && is_stale(dir, entry->d_name, dead))
-            remove_stale(&host->cgroups, entry->d_name);
-        sb_close(&dir);
-    }
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list))
+        if (sb_cgroup_name_ours(entry->d_name))
+            sweep_one(&host->cgroups, first, entry->d_name, dead);
     closedir(list);
 }

@@ -20,19 +20,20 @@ static const struct {
     const char *name;
     int (*run)(struct sb_child *child);
 } steps[] = {
-    /* clone3 gave: new user, pid, mount, ipc and uts namespaces; the jailer's empty net namespace; its empty root */
+    /* clone3 gave: new user, pid, mount, ipc and uts namespaces. Inherited: the jailer's empty network namespace, its
+     * empty root, its session without a terminal */
     {"signals", sb_step_signals},                 /* nothing blocked, nothing ignored */
-    {"session", sb_step_session},                 /* no controlling terminal */
     {"cgroup", sb_step_cgroup},                   /* v1: joins by itself; v2: was born in it */
     {"cgroup namespace", sb_step_cgroup_namespace},
     {"host name", sb_step_host_name},
+    {"bounding set", sb_step_bounding_set},       /* empty; 41 calls, so it is done while the parent is busy too */
     {"go", sb_step_wait},                         /* the parent wrote the id maps and made the mounts */
     {"user", sb_step_ids},                        /* the jail's own uid and gid, secure bits locked */
     {"keyring", sb_step_keyring},                 /* not the caller's */
     {"root", sb_step_root},                       /* with files: /tmp and mounts in a root of its own */
     {"descriptors", sb_step_descriptors},         /* 0 to 3, and two that exec closes; nothing else is open */
     {"limits", sb_step_limits},
-    {"capabilities", sb_step_capabilities},       /* none, in all five sets */
+    {"capabilities", sb_step_capabilities},       /* none, in the four sets that are left */
     {"no_new_privs", sb_step_no_new_privileges},
     {"parent-death signal", sb_step_death_signal}, /* last: a change of ids or capabilities takes it away */
     {"exec", sb_step_exec},                       /* static program by descriptor, no environment */
@@ -67,12 +68,6 @@ int sb_step_signals(struct sb_child *child)
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : -errno;
-}
-
-int sb_step_session(struct sb_child *child)
-{
-    (void)child;
-    return setsid() >= 0 ? 0 : -errno;
 }
 
 /* One byte, with the mounts that were prepared for us; the end of file says that the parent died or gave up. */

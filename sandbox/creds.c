@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +39,13 @@ static bool has_capabilities(void)
     return true;
 }
 
+/* The first user namespace has this inode since Linux 3.8 (PROC_USER_INIT_INO); all ids are valid in it. */
+static bool in_first_user_namespace(int proc_fd)
+{
+    struct stat status;
+    return fstatat(proc_fd, "self/ns/user", &status, 0) == 0 && status.st_ino == 0xEFFFFFFDu;
+}
+
 /* Root of a container may have a handful of ids only; then jails cannot have their own, and root counts as a user. */
 static bool has_ids(int proc_fd, const char *file)
 {
@@ -58,7 +66,10 @@ static bool has_ids(int proc_fd, const char *file)
 
 bool sb_creds_privileged(int proc_fd)
 {
-    return has_capabilities() && has_ids(proc_fd, "self/uid_map") && has_ids(proc_fd, "self/gid_map");
+    if (!has_capabilities())
+        return false;
+    return in_first_user_namespace(proc_fd) ||
+           (has_ids(proc_fd, "self/uid_map") && has_ids(proc_fd, "self/gid_map"));
 }
 
 static int write_map(int proc_fd, const char *file, unsigned inner, unsigned outer, struct sb_error *err)
@@ -114,15 +125,19 @@ int sb_step_ids(struct sb_child *child)
     return syscall(SYS_setresuid, host->uid, host->uid, host->uid) == 0 ? 0 : -errno;
 }
 
+int sb_step_bounding_set(struct sb_child *child)
+{
+    (void)child;
+    for (int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+        ;
+    return errno == EINVAL ? 0 : -errno; /* the end of the list */
+}
+
 int sb_step_capabilities(struct sb_child *child)
 {
     (void)child;
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     struct __user_cap_data_struct none[2] = {{0}, {0}};
-    for (int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
-        ;
-    if (errno != EINVAL) /* the end of the list */
-        return -errno;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
         return -errno;
     return syscall(SYS_capset, &head, none) == 0 ? 0 : -errno;

@@ -46,6 +46,7 @@ static int start(struct sb_host *host, struct sb_error *err)
     int rc = open_files(host, err);
     if (rc != 0)
         return rc;
+    setsid(); /* no jail has a controlling terminal, nor is a session leader, who could get one; it fails for a leader */
     host->privileged = sb_creds_privileged(host->proc_fd);
     rc = leave_keyring(err);
     if (rc == 0)
@@ -55,11 +56,10 @@ static int start(struct sb_host *host, struct sb_error *err)
     host->wide_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (host->wide_ns < 0)
         return sb_fail_errno(err, errno, "cannot open the mount namespace");
-    sb_cgroup_host_init(&host->cgroups, host->proc_fd, host->privileged);
     return 0;
 }
 
-int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
+int sb_host_begin(struct sb_host *host, int program_fd, struct sb_error *err)
 {
     *host = (struct sb_host){
         .uid = getuid(),
@@ -75,6 +75,19 @@ int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
     int rc = start(host, err);
     if (rc != 0)
         sb_host_fini(host);
+    return rc;
+}
+
+void sb_host_find_cgroups(struct sb_host *host)
+{
+    sb_cgroup_find(&host->cgroups, host->proc_fd);
+}
+
+int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
+{
+    int rc = sb_host_begin(host, program_fd, err);
+    if (rc == 0)
+        sb_host_find_cgroups(host);
     return rc;
 }
 

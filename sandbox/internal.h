@@ -40,9 +40,8 @@ bool sb_has_word(const char *list, const char *word);
 /* "bioxen-<pid>.<n>"? */
 bool sb_cgroup_name_ours(const char *name);
 
-/* ---- cgroup.c ---- */
+/* ---- cgroup_find.c, cgroup_v1.c, cgroup_v2.c, cgroup.c ---- */
 #define SB_CGROUP_PREFIX "bioxen-"
-#define SB_CGROUP_MISSING (-1)
 
 struct sb_cgroup_ops {
     enum sb_enforcer enforcer;
@@ -61,7 +60,7 @@ int sb_cgroup_v2_find(char *path, const char *point, bool found[SB_CONTROLLERS])
 /* Kills what is in a group of either version, one process at a time. */
 void sb_cgroup_kill_each(int dir);
 
-void sb_cgroup_host_init(struct sb_cgroup_host *host, int proc_fd, bool privileged);
+void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd);
 void sb_cgroup_host_fini(struct sb_cgroup_host *host);
 void sb_cgroup_clear(struct sb_cgroup *group);
 /* Is the controller needed for these limits, and there? A whole processor needs none: a jail has one thread. */
@@ -104,7 +103,6 @@ const char *sb_child_step_name(int step);
 
 /* Each returns 0 or -errno. */
 int sb_step_signals(struct sb_child *child);      /* child.c */
-int sb_step_session(struct sb_child *child);
 int sb_step_wait(struct sb_child *child);
 int sb_step_descriptors(struct sb_child *child);
 int sb_step_death_signal(struct sb_child *child);
@@ -113,6 +111,7 @@ int sb_step_cgroup(struct sb_child *child);       /* cgroup_join.c */
 int sb_step_cgroup_namespace(struct sb_child *child);
 int sb_step_keyring(struct sb_child *child);      /* creds.c */
 int sb_step_ids(struct sb_child *child);
+int sb_step_bounding_set(struct sb_child *child);
 int sb_step_capabilities(struct sb_child *child);
 int sb_step_no_new_privileges(struct sb_child *child);
 int sb_step_root(struct sb_child *child);         /* root.c */

@@ -28,9 +28,13 @@ static int check_fds(const struct sb_spec *spec, struct sb_error *err)
     return 0;
 }
 
-static int refuse(const struct sb_host *host, const char *limit, struct sb_error *err)
+static int refuse_cpus(const struct sb_host *host, struct sb_error *err)
 {
-    return sb_fail(err, ENOTSUP, "nothing here can enforce the limit %s: %s", limit, host->cgroups.why_not);
+    if (host->privileged)
+        return sb_fail(err, ENOTSUP, "nothing here can enforce the limit cpus: no cgroup with the cpu controller can be "
+                                     "written: is /sys/fs/cgroup mounted, and not read-only?");
+    return sb_fail(err, ENOTSUP, "nothing here can enforce the limit cpus: no cgroup with the cpu controller is delegated "
+                                 "to this user: start it by systemd-run --user --scope -p Delegate=yes");
 }
 
 static int choose_enforcers(const struct sb_host *host, const struct sb_spec *spec, struct sb_plan *plan,
@@ -45,7 +49,7 @@ static int choose_enforcers(const struct sb_host *host, const struct sb_spec *sp
     else
         plan->cpus_by = sb_cgroup_uses(&host->cgroups, limits, SB_CPU) ? group : SB_BY_NOTHING;
     if (plan->cpus_by == SB_BY_NOTHING && (spec->required & SB_LIMIT_CPUS) != 0)
-        return refuse(host, "cpus", err);
+        return refuse_cpus(host, err);
     return 0;
 }
 

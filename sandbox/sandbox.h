@@ -63,7 +63,6 @@ struct sb_cgroup_host {
     uint64_t device[SB_CONTROLLERS]; /* v1 controllers that share a hierarchy have the same */
     pid_t owner;              /* part of every group's name */
     uint32_t next;
-    char why_not[160];        /* why a controller is missing, and what to do about it */
 };
 
 /* A group of a jail, or one that waits for its jail. */
@@ -88,10 +87,13 @@ struct sb_host {
 
 /*
  * Takes stock, before anything else is done: which privileges, which cgroups. Without privileges it becomes uid 0 of a
- * new user namespace. `program_fd` is the static executable that every jail runs (taken over). The calling
- * process must have one thread; its mount namespace becomes a private copy.
+ * new user namespace and leaves for a private copy of the caller's mounts. `program_fd` is the static executable that
+ * every jail runs (taken over). The calling process must have one thread; it becomes the leader of a session, so that no
+ * jail has a terminal. The two halves, for whoever wants to fork between them:
  */
 int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err);
+int sb_host_begin(struct sb_host *host, int program_fd, struct sb_error *err);
+void sb_host_find_cgroups(struct sb_host *host);
 void sb_host_fini(struct sb_host *host);
 
 /* An empty network namespace for this process: the next jail inherits it. */

@@ -95,7 +95,8 @@ void timers_stop(struct vm *vm);
 int janitor_start(struct jailer *jailer, struct sb_error *err);
 int janitor_wait(struct jailer *jailer, struct sb_error *err);
 int janitor_watch(struct jailer *jailer);
-/* Ends it and waits for its end. */
+/* Ends it; and waits for that, when nothing else is left to do. */
 void janitor_stop(struct jailer *jailer);
+void janitor_reap(struct jailer *jailer);
 
 #endif

@@ -52,6 +52,7 @@ static _Noreturn void run(struct jailer *jailer, int socket, int jailer_pidfd, p
 {
     prctl(PR_SET_NAME, "bioxen-janitor");
     make_net(&jailer->host, socket);
+    sb_host_find_cgroups(&jailer->host);
     sb_host_sweep(&jailer->host, 0);
     if (!wait_for_end(socket, jailer_pidfd))
         sb_host_sweep(&jailer->host, jailer_pid);
@@ -125,6 +126,12 @@ void janitor_stop(struct jailer *jailer)
         return;
     ssize_t sent = send(jailer->janitor.socket, "", 1, MSG_NOSIGNAL);
     (void)sent; /* it may be dead already */
+}
+
+void janitor_reap(struct jailer *jailer)
+{
+    if (jailer->janitor.pid <= 0)
+        return;
     while (waitpid(jailer->janitor.pid, NULL, 0) < 0 && errno == EINTR)
         ;
 }

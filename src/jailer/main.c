@@ -74,13 +74,15 @@ static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS
 static int prepare_host(struct jailer *jailer, struct sb_error *err)
 {
     int program = open_program(err);
-    int rc = program >= 0 ? sb_host_init(&jailer->host, program, err) : program;
+    int rc = program >= 0 ? sb_host_begin(&jailer->host, program, err) : program;
     if (rc != 0)
         return rc;
     prctl(PR_SET_DUMPABLE, 0);
-    rc = janitor_start(jailer, err);
-    if (rc == 0)
-        rc = sb_host_empty_root(&jailer->host, err);
+    rc = janitor_start(jailer, err); /* from here on two processes work */
+    if (rc != 0)
+        return rc;
+    sb_host_find_cgroups(&jailer->host);
+    rc = sb_host_empty_root(&jailer->host, err);
     if (rc == 0)
         sb_host_park(&jailer->host, &usual_limits);
     return rc == 0 ? janitor_wait(jailer, err) : rc;
@@ -106,8 +108,9 @@ static int serve(int link)
     int rc = open_loop(&jailer, link);
     if (rc == 0)
         rc = bx_loop_run(&jailer.loop);
-    sb_host_fini(&jailer.host);
     janitor_stop(&jailer);
+    sb_host_fini(&jailer.host);
+    janitor_reap(&jailer);
     return rc == 0 ? 0 : EXIT_FAILED;
 }
 
