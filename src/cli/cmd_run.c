@@ -64,6 +64,8 @@ static int start(struct run *run, uint32_t *vm, struct run_failure *failure)
     config->mount_count = run->mounts.count;
     if (bioxen_create(run->manager, config, vm, &err) < 0)
         return run_fail(failure, CLI_HOST, "%s", err.text);
+    run_source_fini(&run->source); /* the VM has its own: a long run need not hold 64 MiB of text */
+    run_mounts_fini(&run->mounts);
     run->wake_fd = run_signals_arm();
     if (run->wake_fd < 0)
         return run_fail(failure, CLI_HOST, "cannot watch for signals: %s", strerror(-run->wake_fd));

@@ -28,7 +28,6 @@ static void make_tables(const struct cli_verb *verb, struct getopt_tables *table
 {
     size_t longs = 0;
     char *s = tables->shorts;
-    memset(tables, 0, sizeof *tables);
     s += strlen(
         strcpy(s, "+:h")); /* "+": stop at the first argument that is no option; ":": we print the errors */
     tables->longs[longs++] = (struct option){.name = "help", .has_arg = no_argument, .val = 'h'};
@@ -216,7 +215,7 @@ static void say_wrong(const struct cli_verb *verb, int found, const char *argume
 enum cli_parsed cli_parse_options(const struct cli_verb *verb, int argc, char **argv, cli_take_option *take,
                                   void *context, int *next)
 {
-    struct getopt_tables tables;
+    struct getopt_tables tables = {0};
     make_tables(verb, &tables);
     opterr = 0;
     optind = 0; /* glibc: start anew */

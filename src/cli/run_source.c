@@ -152,4 +152,5 @@ void run_source_fini(struct run_source *source)
     if (source->fd >= 0)
         close(source->fd);
     free(source->memory);
+    *source = (struct run_source){.fd = -1};
 }
