@@ -55,7 +55,7 @@ static void tell(const struct doctor_record *record, int privileged,
 static int listen_to(int fd, void (*on_finding)(const struct bioxen_finding *, void *), void *context,
                      struct bx_error *err)
 {
-    struct doctor_record record;
+    struct doctor_record record = {0};
     int privileged = 0;
     for (;;) {
         int rc = receive(fd, &record, err);

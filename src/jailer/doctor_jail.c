@@ -76,7 +76,7 @@ static int vm_fork(const struct doctor_host *host, struct doctor_try *try, unsig
 static int in_namespaces(const struct doctor_host *host, struct doctor_try *try, unsigned long flags,
                          bool foreign, doctor_function body)
 {
-    struct vm_child child;
+    struct vm_child child = {-1, -1};
     int rc = doctor_become_root(host, try);
     if (rc == 0)
         rc = vm_fork(host, try, flags, body, &child);
@@ -304,7 +304,7 @@ static int wait_for_a_signal(const struct doctor_host *host, struct doctor_try *
 static int vm_user_namespace(const struct doctor_host *host, struct doctor_try *try, pid_t *pid)
 {
     char path[64];
-    struct vm_child child;
+    struct vm_child child = {-1, -1};
     int rc = vm_fork(host, try, 0, wait_for_a_signal, &child);
     if (rc != 0)
         return rc;
