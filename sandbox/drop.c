@@ -46,7 +46,8 @@ static int drop_bounding(char *why, size_t size)
 
 static int change_ids(uid_t uid, gid_t gid, char *why, size_t size)
 {
-    if (have(CAP_SETGID) && setgroups(0, NULL) != 0)
+    /* Whoever keeps its ids keeps its groups too where it must: in a user namespace of one id nobody can leave them. */
+    if (have(CAP_SETGID) && setgroups(0, NULL) != 0 && uid != getuid())
         return refuse(why, size, "cannot leave the supplementary groups", errno);
     if (setresgid(gid, gid, gid) != 0)
         return refuse(why, size, "cannot change the group", errno);

@@ -154,6 +154,15 @@ static size_t take_kept(bioxen_manager *manager)
     return length;
 }
 
+/* A refused create, or, with no request's id, why the orchestrator ends. */
+static int read_error(const struct ctl_head *head, const char *body, struct bx_error *err)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(body, head->length, &note) != 0)
+        return gone(err);
+    return bx_fail(err, note.number > 0 ? (int)note.number : EPIPE, "%.*s", (int)note.length, note.text);
+}
+
 static int bad_frame(struct bx_error *err)
 {
     return bx_fail(err, EBADMSG, "the orchestrator sent what this client does not understand: are both of one version?");
@@ -162,11 +171,11 @@ static int bad_frame(struct bx_error *err)
 /* The reply to a create: its VM's number, or the error that it carries. */
 static int read_created(const struct ctl_head *head, const char *body, uint32_t *vm, struct bx_error *err)
 {
+    if (head->type == CTL_ERROR)
+        return read_error(head, body, err);
     struct ctl_note note;
     if (ctl_decode_note(body, head->length, &note) != 0)
         return bad_frame(err);
-    if (head->type == CTL_ERROR)
-        return bx_fail(err, note.number > 0 ? (int)note.number : EPROTO, "%.*s", (int)note.length, note.text);
     *vm = note.vm;
     return 0;
 }
@@ -183,7 +192,7 @@ static int wait_created(bioxen_manager *manager, uint32_t id, uint32_t *vm, stru
         const char *body;
         if (ctl_decode_head(manager->frame, (size_t)got, &head, &body) != 0)
             return bad_frame(err);
-        if (head.id == id && (head.type == CTL_CREATED || head.type == CTL_ERROR))
+        if (head.type == CTL_ERROR || (head.id == id && head.type == CTL_CREATED))
             return read_created(&head, body, vm, err);
         int rc = keep(manager, (size_t)got, err);
         if (rc != 0)
@@ -280,19 +289,21 @@ static int read_death(bioxen_manager *manager, const struct ctl_head *head, cons
     return rc;
 }
 
-static int read_event(bioxen_manager *manager, size_t length, struct bioxen_event *event)
+static int read_event(bioxen_manager *manager, size_t length, struct bioxen_event *event, struct bx_error *err)
 {
     struct ctl_head head;
     const char *body;
+    int rc = -EBADMSG;
     *event = (struct bioxen_event){0};
-    if (ctl_decode_head(manager->frame, length, &head, &body) != 0)
-        return -EBADMSG;
-    switch (head.type) {
-    case CTL_OUTPUT: return read_output(&head, body, event);
-    case CTL_NEED: return read_need(&head, body, event);
-    case CTL_DEATH: return read_death(manager, &head, body, event);
-    default: return -EBADMSG;
+    if (ctl_decode_head(manager->frame, length, &head, &body) == 0) {
+        switch (head.type) {
+        case CTL_OUTPUT: rc = read_output(&head, body, event); break;
+        case CTL_NEED: rc = read_need(&head, body, event); break;
+        case CTL_DEATH: rc = read_death(manager, &head, body, event); break;
+        case CTL_ERROR: return read_error(&head, body, err);
+        }
     }
+    return rc == 0 ? 0 : bad_frame(err);
 }
 
 int bioxen_next(bioxen_manager *manager, struct bioxen_event *event, int timeout_ms, struct bioxen_error *public_err)
@@ -303,9 +314,7 @@ int bioxen_next(bioxen_manager *manager, struct bioxen_event *event, int timeout
         length = receive(manager, timeout_ms, &err);
     if (length == 0)
         return 0;
-    if (length > 0 && read_event(manager, (size_t)length, event) == 0)
+    if (length > 0 && read_event(manager, (size_t)length, event, &err) == 0)
         return 1;
-    if (length > 0)
-        bad_frame(&err);
     return public_fail(public_err, &err);
 }

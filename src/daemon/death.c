@@ -108,7 +108,9 @@ static void describe_done(struct vm *vm, struct record *record)
 
 static void describe_exit(struct vm *vm, struct record *record)
 {
-    if (vm->words.done) {
+    if (vm->output_cut) { /* it ended before the kill for its output did: some of that is lost all the same */
+        set(record, RECORD_OUTPUT, STATUS_SIGNAL + SIGKILL);
+    } else if (vm->words.done) {
         describe_done(vm, record);
     } else if (!vm->words.ready) {
         set(record, RECORD_INTERNAL, STATUS_INTERNAL);

@@ -32,8 +32,10 @@ static size_t within_limit(struct vm *vm, size_t got)
     uint64_t left = vm->spec.output_limit - vm->output_bytes;
     size_t taken = got <= left ? got : (size_t)left;
     vm->output_bytes += taken;
-    if (taken < got)
+    if (taken < got) {
+        vm->output_cut = true;
         vm_kill(vm, VM_KILL_OUTPUT, SIGKILL);
+    }
     return taken;
 }
 

@@ -70,6 +70,7 @@ struct vm {
     uint32_t kill_signal;
     uint64_t started_us, ended_us; /* CLOCK_MONOTONIC */
     uint64_t output_bytes;
+    bool output_cut;             /* it said more than its limit: the rest was thrown away */
     struct vm_words words;
     struct jw_spawned spawned;
     struct jw_death death;

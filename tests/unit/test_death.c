@@ -52,6 +52,8 @@ static void test_own_ends(void **state)
     vm.words.outcome = LW_EXIT;
     vm.words.exit_status = 7;
     check(vm, RECORD_EXIT, 7, 0);
+    vm.output_cut = true; /* faster than the kill for its output */
+    check(vm, RECORD_OUTPUT, 137, 0);
 }
 
 static void test_without_words(void **state)
