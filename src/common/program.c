@@ -1,9 +1,9 @@
 /*
  * program.c - the program's head: encoder and decoder side by side, over msgpack-c.
  *
- * The decoder trusts nothing that it is told: the counts of arrays and maps are compared with the bytes that are
- * left before anything is allocated for them (msgpack-c by itself allocates 24 bytes for each element that a
- * five-byte message promises), and what is left over at the end makes the whole head bad.
+ * The decoder trusts nothing that it is told: the counts of arrays and maps are compared with the bytes that
+ * are left before anything is allocated for them (msgpack-c by itself allocates 24 bytes for each element
+ * that a five-byte message promises), and what is left over at the end makes the whole head bad.
  */
 #include "program.h"
 

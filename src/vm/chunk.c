@@ -1,6 +1,7 @@
 /*
  * chunk.c - text becomes functions. Binary chunks never do: a forged one is native code for the asking, since
- * Lua verifies none of it. Each function here replaces Lua's own of the same name and passes mode "t" whatever it was asked.
+ * Lua verifies none of it. Each function here replaces Lua's own of the same name and passes mode "t"
+ * whatever it was asked.
  */
 #include <errno.h>
 #include <lauxlib.h>
@@ -47,8 +48,8 @@ static size_t read_block(struct source *source)
     return have;
 }
 
-/* Skips what a file may begin with and Lua does not know: the mark of UTF-8, and a first line with '#'. The end of that line
- * stays, so that line numbers are right. Moves *start; may use up the block. */
+/* Skips what a file may begin with and Lua does not know: the mark of UTF-8, and a first line with '#'. The
+ * end of that line stays, so that line numbers are right. Moves *start; may use up the block. */
 static void skip_beginning(struct source *source, const char **start, size_t *length)
 {
     if (source->state == AT_START) {

@@ -1,10 +1,15 @@
 /*
  * heap.c - malloc under a ceiling. Never ends the process, never runs Lua.
  *
- * Two things are held under the ceiling. The live blocks: their sizes as malloc rounds them, a bound that holds with any
- * malloc. And the footprint: what the process took from the kernel by brk and mmap, because a script that frees
- * every second block has a heap twice as large as its live blocks, and it is the kernel's count that gets a VM
- * killed. A request that fits into memory that the process has already is granted in either case.
+ * Two things are held under the ceiling. The live blocks: their sizes as malloc rounds them, a bound that
+ * holds with any malloc. And the footprint: what the process took from the kernel by brk and mmap, because a
+ * script that frees every second block has a heap twice as large as its live blocks, and it is the kernel's
+ * count that gets a VM killed. A request that fits into memory which the process has already is granted in
+ * either case.
+ *
+ * Small blocks are kept in lists when they are freed, up to a small part of the ceiling: Lua tells the size
+ * of what it frees, which malloc has to find out, and a program that makes and drops objects runs a tenth
+ * faster for it.
  */
 #include "heap.h"
 
@@ -14,13 +19,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* Blocks from here on get a mapping of their own: they grow by mremap without a copy, and go back to the kernel at once.
- * Below, a freed block's memory is used again, which is what building long strings wants. */
-#define MMAP_FROM (1024 * 1024)
+struct vm_heap_block {
+    struct vm_heap_block *next;
+};
 
-/* Free memory at the heap's end that is kept: two such blocks, so that strings that come and go cost no brk. */
+/* Blocks from here on get a mapping of their own: they grow by mremap without a copy, and go back to the
+ * kernel at once. Below, a freed block's memory is used again, which is what building long strings wants. */
+#define MMAP_FROM (4 * 1024 * 1024)
+
+/* Free memory at the heap's end that stays: two such blocks, so that strings that come and go cost no brk. */
 #define TRIM_FROM (2 * MMAP_FROM)
 
 /* What malloc asks of the kernel beyond a request (its own default, which the checks below count on). */
@@ -29,14 +39,37 @@
 /* No smaller block is mapped: malloc compares a rounded size. */
 #define MAYBE_MAPPED (MMAP_FROM / 2)
 
+/* Freed small blocks that are kept: this part of the ceiling, and no more than stays in a processor's cache
+ * (more of them only scatters a data structure over the heap). */
+#define KEPT_PART 64
+#define KEPT_MOST (64 * 1024)
+
+/* malloc keeps smaller blocks in caches of its own when they are freed, instead of joining them to their
+ * neighbours. */
+#define BEYOND_CACHES 2048
+
 #define PAGE 4096u
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KEPT_AT_START 0 /* AddressSanitizer must see every free */
+#else
+#define KEPT_AT_START (16 * 1024)
+#endif
 
 void vm_heap_init(struct vm_heap *heap)
 {
     mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
     mallopt(M_TRIM_THRESHOLD, TRIM_FROM);
     mallopt(M_TOP_PAD, TOP_PAD);
-    *heap = (struct vm_heap){.ceiling = SIZE_MAX, .start = (uintptr_t)sbrk(0)};
+    uintptr_t now = (uintptr_t)sbrk(0);
+    *heap = (struct vm_heap){.ceiling = SIZE_MAX, .start = now, .end = now, .kept_limit = KEPT_AT_START};
+}
+
+void vm_heap_set_ceiling(struct vm_heap *heap, size_t bytes)
+{
+    heap->ceiling = bytes;
+    if (heap->kept_limit > 0)
+        heap->kept_limit = bytes / KEPT_PART < KEPT_MOST ? bytes / KEPT_PART : KEPT_MOST;
 }
 
 /* A block's size with its header, as malloc rounds it. */
@@ -45,29 +78,56 @@ static inline size_t cost(size_t size)
     return size <= 24 ? 32 : (size + 8 + 15) & ~(size_t)15;
 }
 
-static inline size_t footprint(const struct vm_heap *heap)
-{
-    return (uintptr_t)sbrk(0) - heap->start + heap->mapped;
-}
-
-/* The mapping behind a large block, or 0 when it has none. glibc's usable size is 8 less than a multiple of 16 for a
- * block in the heap, and 16 less than a multiple of the page for a mapped one. (Another malloc's answer
- * makes this an estimate, and so the footprint of large blocks.) */
+/* The mapping behind a large block, or 0 when it has none. glibc's usable size is 8 less than a multiple of
+ * 16 for a block in the heap, and 16 less than a multiple of the page for a mapped one. (Another malloc's
+ * answer makes this an estimate, and so the footprint of large blocks.) */
 static size_t mapping(void *block, size_t size)
 {
-    if (size < MAYBE_MAPPED)
+    if (likely(size < MAYBE_MAPPED))
         return 0;
     size_t usable = malloc_usable_size(block);
     return usable % 16 == 0 ? usable + 16 : 0;
 }
 
-static void release(struct vm_heap *heap, void *block, size_t size)
+/* Takes a block of that cost from its list, or NULL. Any block on a list is at least as large as its list
+ * says. */
+static inline void *take_kept(struct vm_heap *heap, size_t bytes)
 {
-    if (block == NULL)
+    struct vm_heap_block **list = &heap->lists[bytes / 16], *block = *list;
+    if (block != NULL) {
+        *list = block->next;
+        heap->kept -= bytes;
+    }
+    return block;
+}
+
+static inline bool keep(struct vm_heap *heap, void *memory, size_t bytes)
+{
+    if (bytes > VM_HEAP_SMALL || heap->kept + bytes > heap->kept_limit)
+        return false;
+    struct vm_heap_block **list = &heap->lists[bytes / 16], *block = memory;
+    block->next = *list;
+    *list = block;
+    heap->kept += bytes;
+    return true;
+}
+
+static void give_back_kept(struct vm_heap *heap)
+{
+    for (size_t i = 0; i < sizeof heap->lists / sizeof heap->lists[0]; i++) {
+        for (void *block; (block = heap->lists[i]) != NULL; free(block))
+            heap->lists[i] = heap->lists[i]->next;
+    }
+    heap->kept = 0;
+}
+
+static inline void release(struct vm_heap *heap, void *block, size_t size)
+{
+    size_t bytes = cost(size);
+    heap->used -= bytes;
+    if (keep(heap, block, bytes))
         return;
-    heap->used -= cost(size);
-    if (unlikely(size >= MAYBE_MAPPED))
-        heap->mapped -= mapping(block, size);
+    heap->mapped -= mapping(block, size);
     free(block);
 }
 
@@ -90,45 +150,91 @@ static bool refused_before(struct vm_heap *heap, size_t size)
     return same;
 }
 
-static bool is_too_much(const struct vm_heap *heap, size_t more)
+static inline bool is_too_much(const struct vm_heap *heap, size_t more)
 {
     return more > heap->ceiling || heap->used > heap->ceiling - more;
 }
 
+/* The process's memory as far as it is known here; never less than what it is. */
+static inline size_t footprint(const struct vm_heap *heap)
+{
+    return heap->end - heap->start + heap->mapped;
+}
+
+/* Looks where the heap ends now, and accepts that as long as the footprint is within the ceiling. */
+static bool measure(struct vm_heap *heap)
+{
+    uintptr_t end = (uintptr_t)sbrk(0);
+    if (end > heap->end && end - heap->start + heap->mapped > heap->ceiling)
+        return false;
+    heap->end = end;
+    return footprint(heap) <= heap->ceiling;
+}
+
+/* Does a new block lie in memory that the process did not have? What malloc asks the kernel for is for the
+ * block that did not fit otherwise, so that block reaches beyond the old end (or is a mapping, which lies
+ * beyond it anyway). */
+static inline bool is_beyond(const struct vm_heap *heap, const void *block, size_t size)
+{
+    return (uintptr_t)block + size > heap->end;
+}
+
+/*
+ * Undoes an allocation that took the process above its ceiling. Its memory goes back to the kernel as far as
+ * it is whole pages. What is left of it lies beyond heap->end, which stays where it was, and so is refused
+ * again: else every refusal would grant the next request a page, and the script would creep on with a full
+ * collection for each.
+ */
+static void *take_back(struct vm_heap *heap, void *block, size_t size)
+{
+    heap->used -= cost(size);
+    heap->mapped -= mapping(block, size);
+    void *larger = size < BEYOND_CACHES ? realloc(block, BEYOND_CACHES) : NULL;
+    free(larger != NULL ? larger : block);
+    give_back_kept(heap);
+    malloc_trim(0);
+    measure(heap);
+    return refuse(heap, size);
+}
+
 static void *acquire(struct vm_heap *heap, size_t size)
 {
-    size_t more = cost(size);
-    if (unlikely(is_too_much(heap, more)))
+    size_t bytes = cost(size);
+    if (unlikely(heap->refused != 0) && refused_before(heap, size))
+        return NULL;
+    if (unlikely(is_too_much(heap, bytes)))
         return refuse(heap, size);
-    size_t before = footprint(heap);
-    void *block = malloc(size);
-    if (unlikely(block == NULL))
-        return refuse(heap, size);
-    heap->used += more;
-    if (unlikely(size >= MAYBE_MAPPED))
-        heap->mapped += mapping(block, size);
-    size_t after = footprint(heap);
-    if (unlikely(after > heap->ceiling && after > before)) {
-        release(heap, block, size);
-        malloc_trim(0); /* else the memory that was just refused stays and serves the next request */
-        return refuse(heap, size);
+    void *block = bytes <= VM_HEAP_SMALL ? take_kept(heap, bytes) : NULL;
+    if (block == NULL) {
+        block = malloc(bytes - 8);
+        if (unlikely(block == NULL))
+            return refuse(heap, size);
+        if (unlikely(is_beyond(heap, block, size))) {
+            heap->used += bytes;
+            heap->mapped += mapping(block, size);
+            return measure(heap) ? block : take_back(heap, block, size);
+        }
     }
+    heap->used += bytes;
     return block;
 }
 
-/* Whether realloc may do as it likes. A block that is mapped grows where it is; another may be moved, with both in memory. */
-static bool has_room(const struct vm_heap *heap, size_t mapped, size_t old_size, size_t new_size)
+/* May realloc do as it likes? A block that is mapped grows where it is; another may be moved, with both in
+ * memory. */
+static bool has_room(struct vm_heap *heap, size_t mapped, size_t old_size, size_t new_size)
 {
     size_t more = mapped > 0 ? new_size - old_size + 2 * PAGE : new_size + TOP_PAD + 2 * PAGE;
-    size_t now = footprint(heap);
-    return now <= heap->ceiling && more <= heap->ceiling - now;
+    if (more > heap->ceiling)
+        return false;
+    size_t most = heap->ceiling - more;
+    return footprint(heap) <= most || (measure(heap) && footprint(heap) <= most);
 }
 
 static void *move(struct vm_heap *heap, void *block, size_t old_size, size_t new_size)
 {
     void *moved = acquire(heap, new_size);
     if (moved != NULL) {
-        memcpy(moved, block, old_size < new_size ? old_size : new_size);
+        memcpy(moved, block, old_size);
         release(heap, block, old_size);
     }
     return moved;
@@ -136,6 +242,8 @@ static void *move(struct vm_heap *heap, void *block, size_t old_size, size_t new
 
 static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new_size)
 {
+    if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
+        return NULL;
     if (unlikely(is_too_much(heap, cost(new_size) - cost(old_size))))
         return refuse(heap, new_size);
     size_t mapped = mapping(block, old_size);
@@ -146,10 +254,13 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
         return refuse(heap, new_size);
     heap->used += cost(new_size) - cost(old_size);
     heap->mapped += mapping(grown, new_size) - mapped;
+    if (is_beyond(heap, grown, new_size))
+        measure(heap);
     return grown;
 }
 
-/* A mapping keeps a page at least: a large block that becomes a small one is moved into the heap, if that can be. */
+/* A mapping keeps a page at least: a large block that becomes a small one is moved into the heap, if that can
+ * be. */
 static void *shrink_mapped(struct vm_heap *heap, void *block, size_t mapped, size_t new_size)
 {
     void *moved = malloc(new_size);
@@ -180,15 +291,11 @@ static void *shrink(struct vm_heap *heap, void *block, size_t old_size, size_t n
 void *vm_heap_realloc(void *ud, void *block, size_t old_size, size_t new_size)
 {
     struct vm_heap *heap = ud;
+    if (block == NULL)
+        return new_size > 0 ? acquire(heap, new_size) : NULL;
     if (new_size == 0) {
         release(heap, block, old_size);
         return NULL;
     }
-    if (block != NULL && new_size <= old_size)
-        return shrink(heap, block, old_size, new_size);
-    if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
-        return NULL;
-    if (block == NULL)
-        return acquire(heap, new_size);
-    return grow(heap, block, old_size, new_size);
+    return new_size > old_size ? grow(heap, block, old_size, new_size) : shrink(heap, block, old_size, new_size);
 }

@@ -1,8 +1,8 @@
 /*
  * heap.h - the allocator of the Lua state, with a ceiling.
  *
- * Above the ceiling an allocation fails, and Lua turns that into its error "not enough memory", which the script may
- * catch. The kernel's limit stands behind it, a little higher, for whatever is not counted here.
+ * Above the ceiling an allocation fails, and Lua turns that into its error "not enough memory", which the
+ * script may catch. The kernel's limit stands behind it, a little higher, for whatever is not counted here.
  */
 #ifndef BX_VM_HEAP_H
 #define BX_VM_HEAP_H
@@ -11,17 +11,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Blocks of up to this size (header included) are kept for the next request when they are freed. */
+#define VM_HEAP_SMALL 256
+
+struct vm_heap_block;
+
 struct vm_heap {
-    size_t ceiling;      /* bytes; SIZE_MAX is none */
-    size_t used;         /* live blocks, as malloc sizes them */
-    size_t mapped;       /* the part of the process that malloc mapped for large blocks */
-    uintptr_t start;     /* where the process's heap began */
-    size_t refused;      /* a request that was refused while the script had the collector stopped, else 0 */
-    lua_State *L;        /* whose heap this is, once there is one */
+    size_t ceiling;    /* bytes; SIZE_MAX is none */
+    size_t used;       /* live blocks, as malloc sizes them */
+    size_t mapped;     /* the part of the process that malloc mapped for large blocks */
+    uintptr_t start;   /* where the process's heap began */
+    uintptr_t end;     /* where it ends at most: it may have become smaller since that was looked at */
+    size_t refused;    /* a request that was refused while the script had the collector stopped, else 0 */
+    lua_State *L;      /* whose heap this is, once there is one */
+    size_t kept;       /* bytes in the lists below, and how many they may be */
+    size_t kept_limit;
+    struct vm_heap_block *lists[VM_HEAP_SMALL / 16 + 1]; /* freed blocks by size in units of 16 */
 };
 
-/* Call before anything else has allocated: what the process had before does not count. */
+/* Call before anything else has allocated: what the process had before does not count. There is no ceiling
+ * yet. */
 void vm_heap_init(struct vm_heap *heap);
+
+/* What is in use already counts. */
+void vm_heap_set_ceiling(struct vm_heap *heap, size_t bytes);
 
 /* A lua_Alloc; `ud` is the heap. Making a block smaller never fails. */
 void *vm_heap_realloc(void *ud, void *block, size_t old_size, size_t new_size);

@@ -1,8 +1,9 @@
 /*
- * main.c - bioxen-vm, the program inside the jail: pid 1 of its own namespaces, with three streams and the lifeline.
+ * main.c - bioxen-vm, the program inside the jail: pid 1 of its own namespaces, with three streams and the
+ * lifeline.
  *
- * It believes nothing of its jail that it can check. There is no switch, option or variable that leaves the lock
- * out: what runs a script without a filter is another program.
+ * It believes nothing of its jail that it can check. There is no switch, option or variable that leaves the
+ * lock out: what runs a script without a filter is another program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 
 static struct vm vm;
 
-/* Where lines wait for their end; static, so that the stream needs no allocation and no fstat, which the filter refuses. */
+/* Where lines wait for their end; static, so that the stream needs no allocation and no fstat, which the
+ * filter refuses. */
 static char output_buffer[4096];
 
 static int check_arguments(int argc, char **argv, enum jw_profile *profile, struct bx_error *err)

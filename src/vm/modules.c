@@ -1,6 +1,7 @@
 /*
- * modules.c - require of the restricted profile. There is no file system to look into: the VM asks bioxend for a module by its
- * name, and the one who started the VM decides what that name means. What comes back is text.
+ * modules.c - require of the restricted profile. There is no file system to look into: the VM asks bioxend
+ * for a module by its name, and the one who started the VM decides what that name means. What comes back is
+ * text.
  *
  * Modules are kept in the registry, where a restricted script cannot look; there is no package table.
  */
@@ -24,7 +25,8 @@ static int on_loaded(lua_State *L)
     return 0;
 }
 
-/* Marks the module as being loaded until this function is left, in whatever way: pushes the guard that unmarks it. */
+/* Marks the module as being loaded until this function is left, in whatever way: pushes the guard that
+ * unmarks it. */
 static void guard_loading(lua_State *L, const char *name)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADING);
@@ -45,7 +47,8 @@ static void guard_loading(lua_State *L, const char *name)
     lua_toclose(L, -1);
 }
 
-/* Asks for the module's text. Returns its descriptor and copies its chunk name; raises an error if there is no such module. */
+/* Asks for the module's text. Returns its descriptor and copies its chunk name; raises an error if there is
+ * no such module. */
 static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
 {
     size_t length = strlen(name);

@@ -1,8 +1,8 @@
 /*
- * package.c - the package library of the full profile: Lua's own, but for everything that reaches native code. There are no C
- * searchers, package.cpath leads nowhere, and package.loadlib finds nothing, as in a Lua that was built without dynamic libraries;
- * the dynamic linker is not even in the program. (With loadlib, every function of libc that is mapped anyway is one call away,
- * and neither noexec nor a filter sees that.)
+ * package.c - the package library of the full profile: Lua's own, but for everything that reaches native
+ * code. There are no C searchers, package.cpath leads nowhere, and package.loadlib finds nothing, as in a Lua
+ * that was built without dynamic libraries; the dynamic linker is not even in the program. (With loadlib,
+ * every function of libc that is mapped anyway is one call away, and neither noexec nor a filter sees that.)
  */
 #include <lauxlib.h>
 #include <stdio.h>
@@ -34,7 +34,8 @@ static void push_not_found(lua_State *L, const char *files)
     luaL_pushresult(&buffer);
 }
 
-/* Looks for a file by a path's templates. Pushes its name and returns it, or pushes the message and returns NULL. */
+/* Looks for a file by a path's templates. Pushes its name and returns it, or pushes the message and returns
+ * NULL. */
 static const char *search(lua_State *L, const char *name, const char *path, const char *from, const char *to)
 {
     if (*from != '\0' && strchr(name, *from) != NULL)
@@ -56,8 +57,8 @@ static const char *search(lua_State *L, const char *name, const char *path, cons
 
 static int package_searchpath(lua_State *L)
 {
-    if (search(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2), luaL_optstring(L, 3, "."), luaL_optstring(L, 4, "/")) !=
-        NULL)
+    const char *name = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+    if (search(L, name, path, luaL_optstring(L, 3, "."), luaL_optstring(L, 4, "/")) != NULL)
         return 1;
     luaL_pushfail(L);
     lua_insert(L, -2);
@@ -102,7 +103,8 @@ static int search_lua(lua_State *L)
     return 2;
 }
 
-/* Asks one searcher after the other. Pushes the loader and its data; raises an error with what each of them said. */
+/* Asks one searcher after the other. Pushes the loader and its data; raises an error with what each of them
+ * said. */
 static void find_loader(lua_State *L, const char *name)
 {
     if (lua_getfield(L, lua_upvalueindex(1), "searchers") != LUA_TTABLE)

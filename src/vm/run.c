@@ -1,6 +1,6 @@
 /*
- * run.c - the script: its arguments, its end, and what is said of it. As lua(1) does it, so that a script cannot
- * tell the difference; but the error goes into a report, and nothing here prints.
+ * run.c - the script: its arguments, its end, and what is said of it. As lua(1) does it, so that a script
+ * cannot tell the difference; but the error goes into a report, and nothing here prints.
  */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -13,7 +13,8 @@ struct job {
     uint64_t length;
 };
 
-/* Cuts at the start of a UTF-8 sequence: half a character at the end would make the whole text look like binary. */
+/* Cuts at the start of a UTF-8 sequence: half a character at the end would make the whole text look like
+ * binary. */
 static uint32_t cut_length(const char *text, size_t length)
 {
     if (length <= BX_MESSAGE_MAX)
@@ -31,7 +32,8 @@ static uint32_t keep(char *to, const char *text, size_t length)
     return kept;
 }
 
-/* The message handler. Keeps the traceback, for which the stack must still stand, and returns the message as a string. */
+/* The message handler. Keeps the traceback, for which the stack must still stand, and returns the message as
+ * a string. */
 static int on_error(lua_State *L)
 {
     struct vm_report *report = &vm_of(L)->report;
@@ -52,7 +54,8 @@ static int on_error(lua_State *L)
     return 1;
 }
 
-/* Records a failure, whose message is on the top of the stack. Allocates nothing: memory may be what is lacking. */
+/* Records a failure, whose message is on the top of the stack. Allocates nothing: memory may be what is
+ * lacking. */
 static void fail(lua_State *L, enum lw_outcome outcome)
 {
     struct vm_report *report = &vm_of(L)->report;
@@ -100,7 +103,8 @@ static bool is_file(const char *chunk)
     return strcmp(chunk, "=(command line)") != 0;
 }
 
-/* Runs protected, with the job as its argument: what fails before the script does is an error like the script's own. */
+/* Runs protected, with the job as its argument: what fails before the script does is an error like the
+ * script's own. */
 static int run_script(lua_State *L)
 {
     struct vm *vm = vm_of(L);

@@ -1,6 +1,6 @@
 /*
- * serve.c - the VM as bioxend sees it: ready, given a program, done. Everything that arrives comes over the lifeline; when
- * that ends, nobody is left to run for, and the process ends too.
+ * serve.c - the VM as bioxend sees it: ready, given a program, done. Everything that arrives comes over the
+ * lifeline; when that ends, nobody is left to run for, and the process ends too.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -119,7 +119,7 @@ void vm_serve(struct vm *vm)
     if (spec.type != LW_SPEC || fd < 0)
         finish_with(vm, LW_SYNTAX, "cannot read the program");
     if (spec.a > 0 && spec.a < SIZE_MAX)
-        vm->heap.ceiling = (size_t)spec.a;
+        vm_heap_set_ceiling(&vm->heap, (size_t)spec.a);
     uint64_t length = read_head(vm, fd);
     vm_run(vm, fd, length);
     vm_finish(vm);

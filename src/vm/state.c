@@ -1,10 +1,11 @@
 /*
- * state.c - the Lua state and what a script finds in it. Everything that a restricted script has is named here.
+ * state.c - the Lua state and what a script finds in it. Everything that a restricted script has is named
+ * here.
  *
- * Libraries are opened whole and then stripped of every name that the table below does not list: a function that a newer Lua
- * adds is not there until somebody has thought about it. What is replaced (load and its kin, require, os.exit) is
- * replaced in both profiles, and the originals are nowhere in the state: in the full profile debug.getupvalue and
- * debug.getinfo would hand out a function that is merely wrapped.
+ * Libraries are opened whole and then stripped of every name that the table below does not list: a function
+ * that a newer Lua adds is not there until somebody has thought about it. What is replaced (load and its kin,
+ * require, os.exit) is replaced in both profiles, and the originals are nowhere in the state: in the full
+ * profile debug.getupvalue and debug.getinfo would hand out a function that is merely wrapped.
  */
 #include <errno.h>
 #include <lauxlib.h>
@@ -23,19 +24,19 @@ int luaopen_native_probe(lua_State *L);
 struct library {
     const char *name;
     lua_CFunction open;
-    const char *restricted; /* the names that a restricted script sees, NULL when there is no such library for it */
+    const char *restricted; /* the names that a restricted script sees; NULL: it sees no such library */
 };
 
 static const struct library libraries[] = {
     {LUA_GNAME, luaopen_base,
-     "_G _VERSION assert collectgarbage error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen rawset "
-     "require select setmetatable tonumber tostring type warn xpcall"},
+     "_G _VERSION assert collectgarbage error getmetatable ipairs load next pairs pcall print rawequal rawget "
+     "rawlen rawset require select setmetatable tonumber tostring type warn xpcall"},
     {LUA_TABLIBNAME, luaopen_table, "concat insert move pack remove sort unpack"},
     {LUA_STRLIBNAME, luaopen_string,
      "byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper"},
     {LUA_MATHLIBNAME, luaopen_math,
-     "abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi rad random randomseed sin sqrt "
-     "tan tointeger type ult"},
+     "abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi rad random "
+     "randomseed sin sqrt tan tointeger type ult"},
     {LUA_UTF8LIBNAME, luaopen_utf8, "char charpattern codepoint codes len offset"},
     {LUA_COLIBNAME, luaopen_coroutine, "close create isyieldable resume running status wrap yield"},
     {LUA_OSLIBNAME, luaopen_os, "clock date difftime exit getenv time"},
@@ -85,7 +86,8 @@ static void replace(lua_State *L, const char *library, const char *name, lua_CFu
     lua_pop(L, 1);
 }
 
-/* The metatable of strings is shared by all code of a state; without it no function of it can be swapped behind another's back. */
+/* The metatable of strings is shared by all code of a state; without it no function of it can be swapped
+ * behind another's back. */
 static void close_string_metatable(lua_State *L)
 {
     lua_pushliteral(L, "");

@@ -1,8 +1,8 @@
 /*
  * vm.h - the parts of bioxen-vm and what they share: one process, one Lua state, one program.
  *
- * The order is the security: open (libraries, while system calls are free), lock (main.c), serve (the first byte of
- * the script is read behind the filter).
+ * The order is the security: open (libraries, while system calls are free), lock (main.c), serve (the first
+ * byte of the script is read behind the filter).
  */
 #ifndef BX_VM_VM_H
 #define BX_VM_VM_H
@@ -56,13 +56,14 @@ void vm_finish(struct vm *vm) __attribute__((noreturn));
 /* Sends one frame. Returns 0 or -errno. */
 int vm_tell(const struct lw_frame *frame);
 
-/* Waits for the next frame; its texts stay until the next call. `fd` is the descriptor that came with it, or -1, and the caller's.
- * Returns when there is one: the end of file ends the process. */
+/* Waits for the next frame; its texts stay until the next call. `fd` is the descriptor that came with it, or
+ * -1, and the caller's. Returns when there is one: the end of file ends the process. */
 void vm_hear(struct lw_frame *frame, int *fd);
 
 /* ---- run.c: the script ---- */
 
-/* Runs the text behind `fd` (at its start, `length` bytes) and fills the report; the state is closed afterwards. */
+/* Runs the text behind `fd` (at its start, `length` bytes) and fills the report; the state is closed
+ * afterwards. */
 void vm_run(struct vm *vm, int fd, uint64_t length);
 
 /* os.exit in both profiles: exits the VM, with finalizers if asked to. */
@@ -70,9 +71,9 @@ int vm_os_exit(lua_State *L);
 
 /* ---- chunk.c: text becomes functions, binary chunks never do ---- */
 
-/* Loads `length` bytes of text from a descriptor (UINT64_MAX: to the end of the file), as luaL_loadfile does from a file: the mark
- * of UTF-8 and a first line with '#' are skipped when `is_file`. Closes `fd`. Returns what lua_load does; pushes the function or
- * the message. */
+/* Loads `length` bytes of text from a descriptor (UINT64_MAX: to the end of the file), as luaL_loadfile does
+ * from a file: the mark of UTF-8 and a first line with '#' are skipped when `is_file`. Closes `fd`. Returns
+ * what lua_load does; pushes the function or the message. */
 int vm_load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is_file);
 
 int vm_lua_load(lua_State *L);
