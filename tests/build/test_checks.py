@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("BIOXEN_BUILD", REPOSITORY / "build/test")).resolve().parent
 
 
 @pytest.fixture
@@ -20,8 +19,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def check(tree: Path, name: str, build: Path = BUILD) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([tree / "scripts" / name], env=dict(os.environ, BIOXEN_BUILD=str(build)),
+def check(tree: Path, name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([tree / "scripts" / name], env=dict(os.environ, BIOXEN_BUILD=str(tree / "build")),
                           capture_output=True, text=True, timeout=60)
 
 
@@ -62,7 +61,7 @@ def test_a_forbidden_symbol_is_found(tree: Path, name: str, function: str) -> No
     build = tree / "build"
     build.mkdir()
     program(build, name, f"int {function}(void) {{ return 0; }} int main(void) {{ return {function}(); }}")
-    result = check(tree, "check-layers", build)
+    result = check(tree, "check-layers")
     assert result.returncode == 1
     assert f"{name}: holds the symbol {function}" in result.stdout
     assert f"{name}: is not static" in result.stdout
