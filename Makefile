@@ -140,11 +140,12 @@ $(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
 
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
-TEST_LIBS  := -lcmocka -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
+ALL_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
+ALL_LIBS   := -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
 TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
 $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(TEST_LINK) $(TEST_LDFLAGS_$(@F)) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(TEST_LIBS)
+	$(call say,LINK)$(CC) $(TEST_LINK) $(TEST_LDFLAGS_$(@F)) -o $@ $< $(ALL_ARCHIVES) -lcmocka $(ALL_LIBS)
 
 .PHONY: tests check asan lint fuzz bench demo setup
 setup:
@@ -168,13 +169,12 @@ bench: setup
 	@BIOXEN_BUILD=$(B) scripts/bench
 
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_LIBS := -lmsgpackc
 .PHONY: fuzzers
 fuzzers: $(FUZZERS) $(B)/seeds
-$(B)/fuzz_%: $O/tests/fuzz/fuzz_%.o $L/common.a
-	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(FUZZ_LIBS)
+$(B)/fuzz_%: $O/tests/fuzz/fuzz_%.o $(ARCHIVES)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $< $(ALL_ARCHIVES) $(ALL_LIBS)
 $(B)/seeds: $O/tests/fuzz/seeds.o $L/common.a
-	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(FUZZ_LIBS)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -lmsgpackc
 fuzz: setup
 	@$(MAKE) -j$(JOBS) CC=clang B=$(B)/fuzz GEN=$(GEN) SANITIZE=fuzz fuzzers
 	@BIOXEN_BUILD=$(B)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) scripts/fuzz
