@@ -8,14 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "names.h"
+
 #define HANDED_FDS 3u /* stdout, stderr, lifeline */
 
-/* The same bounds as a client's request has (vm_spec.c): checked again, because bioxend may have been subverted. */
-#define BYTES_MAX (1ull << 50)
-#define TIME_MAX_MS (366ull * 86400 * 1000)
-#define CPUS_MILLI_MIN 10u
-#define CPUS_MILLI_MAX 1000000u
-#define PIDS_MAX 4194304u
 #define INODES_MAX 16777216u
 #define LIMIT_BITS ((uint32_t)(JW_LIMIT_MEMORY | JW_LIMIT_CPUS | JW_LIMIT_PIDS | JW_LIMIT_CPU_TIME))
 
@@ -35,51 +31,6 @@ static bool text_sound(const char *text, size_t size)
     return length < size && all_zero(text + length, size - length);
 }
 
-static bool name_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-}
-
-static bool hostname_sound(const char *name, size_t size)
-{
-    if (!text_sound(name, size) || name[0] == '\0')
-        return false;
-    for (const char *c = name; *c != '\0'; c++)
-        if (!name_byte(*c))
-            return false;
-    return true;
-}
-
-static bool component_sound(const char *start, size_t length)
-{
-    return length > 0 && !(length == 1 && start[0] == '.') && !(length == 2 && start[0] == '.' && start[1] == '.');
-}
-
-static bool target_sound(const char *target)
-{
-    if (!text_sound(target, BX_MOUNT_TARGET_MAX) || target[0] != '/')
-        return false;
-    const char *start = target + 1;
-    for (;;) {
-        size_t length = strcspn(start, "/");
-        if (!component_sound(start, length))
-            return false;
-        if (start[length] == '\0')
-            return true;
-        start += length + 1;
-    }
-}
-
-/* Is one the other, or inside the other? "/a" and "/a/b" are, "/a" and "/ab" are not. */
-static bool targets_overlap(const char *a, const char *b)
-{
-    size_t length_a = strlen(a), length_b = strlen(b);
-    size_t shorter = length_a < length_b ? length_a : length_b;
-    const char *longer = length_a < length_b ? b : a;
-    return strncmp(a, b, shorter) == 0 && (longer[shorter] == '\0' || longer[shorter] == '/');
-}
-
 /*
  * A mount inside another mount would be made in a directory that strangers can write to; so would one inside
  * /tmp. Neither has a use that a second name does not serve.
@@ -89,12 +40,12 @@ static const char *check_mount(const struct jw_spawn *spawn, unsigned index)
     const struct jw_mount *mount = &spawn->mounts[index];
     if (mount->writable > 1 || !all_zero(mount->pad, sizeof mount->pad))
         return "a mount's flags are not 0 or 1";
-    if (!target_sound(mount->target))
+    if (!text_sound(mount->target, sizeof mount->target) || !bx_target_sound(mount->target))
         return "a mount's target is not an absolute path in normal form";
-    if (targets_overlap(mount->target, "/tmp"))
+    if (bx_targets_overlap(mount->target, "/tmp"))
         return "a mount's target is /tmp or inside it, where the VM has its own scratch space";
     for (unsigned i = 0; i < index; i++)
-        if (targets_overlap(mount->target, spawn->mounts[i].target))
+        if (bx_targets_overlap(mount->target, spawn->mounts[i].target))
             return "one mount's target is inside another's";
     return NULL;
 }
@@ -121,7 +72,7 @@ static const char *check_scratch(const struct jw_spawn *spawn)
 {
     if (spawn->profile == JW_RESTRICTED)
         return spawn->tmp_bytes == 0 && spawn->tmp_inodes == 0 ? NULL : "scratch space needs the profile full";
-    if (spawn->tmp_bytes < 4096 || spawn->tmp_bytes > BYTES_MAX)
+    if (spawn->tmp_bytes < 4096 || spawn->tmp_bytes > BX_BYTES_MAX)
         return "the size of /tmp is out of range";
     if (spawn->tmp_inodes < 2 || spawn->tmp_inodes > INODES_MAX)
         return "the number of inodes of /tmp is out of range";
@@ -130,13 +81,13 @@ static const char *check_scratch(const struct jw_spawn *spawn)
 
 static const char *check_limits(const struct jw_spawn *spawn)
 {
-    if (spawn->memory_bytes < BX_MEMORY_MIN || spawn->memory_bytes > BYTES_MAX)
+    if (spawn->memory_bytes < BX_MEMORY_MIN || spawn->memory_bytes > BX_BYTES_MAX)
         return "the memory limit is out of range";
-    if (spawn->cpu_time_ms > TIME_MAX_MS)
+    if (spawn->cpu_time_ms > BX_TIME_MAX_MS)
         return "the limit of CPU time is out of range";
-    if (spawn->pids < 1 || spawn->pids > PIDS_MAX)
+    if (spawn->pids < 1 || spawn->pids > BX_PIDS_MAX)
         return "the limit of processes is out of range";
-    if (spawn->cpus_milli < CPUS_MILLI_MIN || spawn->cpus_milli > CPUS_MILLI_MAX)
+    if (spawn->cpus_milli < BX_CPUS_MILLI_MIN || spawn->cpus_milli > BX_CPUS_MILLI_MAX)
         return "the limit of processors is out of range";
     if ((spawn->required & ~LIMIT_BITS) != 0)
         return "an unknown limit is required";
@@ -149,7 +100,7 @@ static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
         return "unknown profile";
     if (!all_zero(spawn->pad, sizeof spawn->pad))
         return "bytes where none belong";
-    if (!hostname_sound(spawn->hostname, sizeof spawn->hostname))
+    if (!text_sound(spawn->hostname, sizeof spawn->hostname) || !bx_name_sound(spawn->hostname))
         return "the host name is not 1 to 63 letters, digits, '_', '-' or '.'";
     const char *wrong = check_limits(spawn);
     if (wrong == NULL)

@@ -6,12 +6,7 @@
 
 #include "codec.h"
 #include "jail_wire.h"
-
-#define CPUS_MILLI_MIN 10u /* the kernel's smallest CPU quota: 1 ms of a 100 ms period */
-#define CPUS_MILLI_MAX 1000000u
-#define PIDS_MAX 4194304u              /* the kernel's PID_MAX_LIMIT */
-#define TIME_MAX_MS (366ull * 86400 * 1000) /* a year; far from overflow in ns */
-#define BYTES_MAX (1ull << 50)         /* a pebibyte; far from overflow in sums */
+#include "names.h"
 
 static const struct bx_field spec_fields[] = {
     BX_FIELD(struct vm_spec, name, BX_FIELD_CHARS, BX_NAME_MAX + 1),
@@ -32,43 +27,6 @@ static const struct bx_field mount_fields[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static int name_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-}
-
-int vm_name_valid(const char *name)
-{
-    size_t length = strnlen(name, BX_NAME_MAX + 1);
-    if (length == 0 || length > BX_NAME_MAX || name[0] == '-' || name[0] == '.')
-        return 0;
-    for (size_t i = 0; i < length; i++)
-        if (!name_byte(name[i]))
-            return 0;
-    return 1;
-}
-
-static int component_valid(const char *start, size_t length)
-{
-    return length > 0 && !(length == 1 && start[0] == '.') && !(length == 2 && start[0] == '.' && start[1] == '.');
-}
-
-int vm_mount_target_valid(const char *target)
-{
-    if (target[0] != '/' || strnlen(target, BX_MOUNT_TARGET_MAX) >= BX_MOUNT_TARGET_MAX)
-        return 0;
-    const char *start = target + 1;
-    for (;;) {
-        size_t length = strcspn(start, "/");
-        if (!component_valid(start, length))
-            return 0;
-        if (start[length] == '\0')
-            return 1;
-        start += length + 1;
-    }
-}
-
 static int check_range(struct bx_error *err, const char *what, uint64_t value, uint64_t min, uint64_t max)
 {
     if (value >= min && value <= max)
@@ -77,39 +35,48 @@ static int check_range(struct bx_error *err, const char *what, uint64_t value, u
                    (unsigned long long)min, (unsigned long long)max);
 }
 
+static int check_mount(const struct vm_spec *spec, uint32_t index, struct bx_error *err)
+{
+    const char *target = spec->mounts[index].target;
+    if (!bx_target_sound(target))
+        return bx_fail(err, EINVAL, "mount target '%s' must be an absolute path without '.', '..' or '//'", target);
+    if (bx_targets_overlap(target, "/tmp"))
+        return bx_fail(err, EINVAL, "mount target '%s': /tmp is the VM's own scratch space", target);
+    for (uint32_t i = 0; i < index; i++)
+        if (bx_targets_overlap(target, spec->mounts[i].target))
+            return bx_fail(err, EINVAL, "mount target '%s' and mount target '%s': one may not be inside the other", target,
+                           spec->mounts[i].target);
+    return 0;
+}
+
 static int check_mounts(const struct vm_spec *spec, struct bx_error *err)
 {
     if (spec->mount_count > 0 && spec->profile != JW_FULL)
         return bx_fail(err, EINVAL, "a mount needs the profile full");
     if (spec->mount_count > BX_MOUNTS_MAX)
         return bx_fail(err, EINVAL, "%u mounts; a VM can have %d at most", spec->mount_count, BX_MOUNTS_MAX);
-    for (uint32_t i = 0; i < spec->mount_count; i++) {
-        const char *target = spec->mounts[i].target;
-        if (!vm_mount_target_valid(target))
-            return bx_fail(err, EINVAL, "mount target '%s' must be an absolute path without '.', '..' or '//'", target);
-        for (uint32_t j = 0; j < i; j++)
-            if (strcmp(target, spec->mounts[j].target) == 0)
-                return bx_fail(err, EINVAL, "two mounts have the target '%s'", target);
-    }
-    return 0;
+    int rc = 0;
+    for (uint32_t i = 0; i < spec->mount_count && rc == 0; i++)
+        rc = check_mount(spec, i, err);
+    return rc;
 }
 
 int vm_spec_check(const struct vm_spec *spec, struct bx_error *err)
 {
-    if (!vm_name_valid(spec->name))
+    if (!bx_name_sound(spec->name))
         return bx_fail(err, EINVAL, "VM name '%s' must be 1 to %d letters, digits, '_', '-' or '.', and begin with none of '-.'",
                        spec->name, BX_NAME_MAX);
-    int rc = check_range(err, "memory (bytes)", spec->memory, BX_MEMORY_MIN, BYTES_MAX);
+    int rc = check_range(err, "memory (bytes)", spec->memory, BX_MEMORY_MIN, BX_BYTES_MAX);
     if (rc == 0)
-        rc = check_range(err, "cpus (thousandths)", spec->cpus_milli, CPUS_MILLI_MIN, CPUS_MILLI_MAX);
+        rc = check_range(err, "cpus (thousandths)", spec->cpus_milli, BX_CPUS_MILLI_MIN, BX_CPUS_MILLI_MAX);
     if (rc == 0)
-        rc = check_range(err, "pids", spec->pids, 1, PIDS_MAX);
+        rc = check_range(err, "pids", spec->pids, 1, BX_PIDS_MAX);
     if (rc == 0)
-        rc = check_range(err, "timeout (ms)", spec->timeout_ms, 0, TIME_MAX_MS);
+        rc = check_range(err, "timeout (ms)", spec->timeout_ms, 0, BX_TIME_MAX_MS);
     if (rc == 0)
-        rc = check_range(err, "cpu_time (ms)", spec->cpu_time_ms, 0, TIME_MAX_MS);
+        rc = check_range(err, "cpu_time (ms)", spec->cpu_time_ms, 0, BX_TIME_MAX_MS);
     if (rc == 0)
-        rc = check_range(err, "output_limit (bytes)", spec->output_limit, 0, BYTES_MAX);
+        rc = check_range(err, "output_limit (bytes)", spec->output_limit, 0, BX_BYTES_MAX);
     return rc == 0 ? check_mounts(spec, err) : rc;
 }
 

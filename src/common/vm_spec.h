@@ -37,10 +37,4 @@ void vm_spec_pack(msgpack_packer *packer, const struct vm_spec *spec);
 /* Reads a packed spec. Returns 0 or -EBADMSG (form; values are vm_spec_check's). */
 int vm_spec_unpack(const msgpack_object *map, struct vm_spec *out);
 
-/* 1 when `name` is 1..BX_NAME_MAX bytes of letters, digits, '_', '-' and '.', and does not begin with '-' or '.'. */
-int vm_name_valid(const char *name);
-
-/* 1 when `target` is an absolute path in normal form that is not "/". */
-int vm_mount_target_valid(const char *target);
-
 #endif

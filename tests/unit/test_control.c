@@ -13,6 +13,7 @@
 #include "common/codec.h"
 #include "common/control.h"
 #include "common/jail_wire.h"
+#include "common/names.h"
 #include "common/vm_spec.h"
 
 static void test_note_round_trip(void **state)
@@ -147,11 +148,11 @@ static void test_names(void **state)
     char long_name[BX_NAME_MAX + 2];
     memset(long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
-    assert_false(vm_name_valid(long_name));
-    assert_true(vm_name_valid(long_name + 1));
+    assert_false(bx_name_sound(long_name));
+    assert_true(bx_name_sound(long_name + 1));
     static const char *const bad[] = {"", "-a", ".a", "a b", "a/b", "\xc3\xa4", "a\n"};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(vm_name_valid(bad[i]));
+        assert_false(bx_name_sound(bad[i]));
 }
 
 static void test_mount_targets(void **state)
@@ -160,9 +161,9 @@ static void test_mount_targets(void **state)
     static const char *const bad[] = {"", "/", "app", "/app/", "//app", "/a//b", "/.", "/..", "/a/..", "/a/./b", "/../a"};
     static const char *const good[] = {"/app", "/a/b", "/...", "/.hidden", "/a/..b"};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(vm_mount_target_valid(bad[i]));
+        assert_false(bx_target_sound(bad[i]));
     for (unsigned i = 0; i < sizeof good / sizeof *good; i++)
-        assert_true(vm_mount_target_valid(good[i]));
+        assert_true(bx_target_sound(good[i]));
 }
 
 int main(void)
