@@ -14,6 +14,9 @@
 
 #include "client/bioxen.h"
 
+/* Titles that are named beside one cause. */
+#define TITLES_NAMED 4
+
 struct row {
     enum bioxen_finding_status status;
     bool required;
@@ -151,27 +154,37 @@ static void print_row(const struct row *row, int width)
         printf("%-*s  %s%s\n", width, row->title, label, text);
 }
 
+static bool same_cause(const struct row *a, const struct row *b)
+{
+    return b->status != BIOXEN_FINDING_OK && strcmp(a->cause, b->cause) == 0 && strcmp(a->fix, b->fix) == 0;
+}
+
 /* Every cause once: many trials fail for the same one. */
 static bool said_before(const struct report *report, size_t index)
 {
-    const struct row *row = &report->rows[index];
     for (size_t i = 0; i < index; i++)
-        if (report->rows[i].status != BIOXEN_FINDING_OK && strcmp(report->rows[i].cause, row->cause) == 0 &&
-            strcmp(report->rows[i].fix, row->fix) == 0)
+        if (same_cause(&report->rows[index], &report->rows[i]))
             return true;
     return false;
 }
 
+/* The first titles of one cause; a switched-off user namespace takes nearly everything with it. */
 static void print_titles(const struct report *report, size_t index)
 {
-    const struct row *first = &report->rows[index];
-    printf("\n%s", first->title);
+    size_t named = 1, others = 0;
+    printf("\n%s", report->rows[index].title);
     for (size_t i = index + 1; i < report->count; i++) {
-        const struct row *row = &report->rows[i];
-        if (row->status != BIOXEN_FINDING_OK && strcmp(row->cause, first->cause) == 0 &&
-            strcmp(row->fix, first->fix) == 0)
-            printf("; %s", row->title);
+        if (!same_cause(&report->rows[index], &report->rows[i]))
+            continue;
+        if (named < TITLES_NAMED) {
+            printf("; %s", report->rows[i].title);
+            named++;
+        } else {
+            others++;
+        }
     }
+    if (others > 0)
+        printf("; and %zu more", others);
     printf("\n");
 }
 

@@ -97,6 +97,9 @@ void doctor_diagnose(const struct doctor_host *host, const struct doctor_trial *
 void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others,
                          struct doctor_try *try);
 
+/* No control groups at all? Notes cause and fix. */
+bool doctor_no_cgroups(struct doctor_try *try);
+
 /* ---- the trials, each a table that ends with an empty row ---- */
 extern const struct doctor_trial doctor_jail_trials[]; /* doctor_jail.c: namespaces, maps, root, mounts */
 extern const struct doctor_trial

@@ -254,6 +254,16 @@ static bool controller_disabled(const char *controller)
     return disabled;
 }
 
+bool doctor_no_cgroups(struct doctor_try *try)
+{
+    if (cgroups_are_v2() || exists("/sys/fs/cgroup/memory") || exists("/sys/fs/cgroup/cpu") ||
+        exists("/sys/fs/cgroup/pids"))
+        return false;
+    doctor_cause(try, "no control groups are mounted at /sys/fs/cgroup");
+    doctor_fix(try, "sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+    return true;
+}
+
 static void blame_as_root(const char *controller, struct doctor_try *try)
 {
     struct statvfs fs;
@@ -311,6 +321,8 @@ static void blame_as_user(const struct doctor_host *host, const char *controller
 void doctor_blame_cgroup(const struct doctor_host *host, const char *controller, bool others,
                          struct doctor_try *try)
 {
+    if (doctor_no_cgroups(try))
+        return;
     if (controller_disabled(controller)) {
         doctor_cause(try, "the %s controller was switched off when the kernel started", controller);
         doctor_fix(try,

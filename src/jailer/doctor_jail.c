@@ -25,6 +25,8 @@
 /* Uids of VMs begin here, far above those of people and services; the process id makes the rest. */
 #define VM_UID_BASE 0x70000000u
 
+#define FOREIGN_MAP "the map to a uid of its own"
+
 /* ---- a child in new namespaces ---- */
 
 struct vm_child {
@@ -85,7 +87,7 @@ static int in_namespaces(const struct doctor_host *host, struct doctor_try *try,
     uid_t outside = foreign ? VM_UID_BASE + (uid_t)child.pid : 0;
     rc = write_maps(child.pid, host->uid, host->gid, outside);
     if (rc != 0)
-        return doctor_fail(try, -rc, foreign ? "the map to a uid of its own" : "the maps of uid and gid");
+        return doctor_fail(try, -rc, foreign ? FOREIGN_MAP : "the maps of uid and gid");
     if (write(child.go, "", 1) != 1)
         return doctor_fail(try, errno, "a pipe");
     return doctor_wait(try, child.pid, "a process in new namespaces");
@@ -188,7 +190,7 @@ static int try_map(const struct doctor_host *host, struct doctor_try *try)
 static int try_map_foreign(const struct doctor_host *host, struct doctor_try *try)
 {
     int rc = in_namespaces(host, try, 0, true, has_own_ids);
-    if (rc == -EPERM && !host->privileged) {
+    if (rc == -EPERM && !host->privileged && strcmp(try->step, FOREIGN_MAP) == 0) {
         doctor_cause(
             try, "an ordinary user can map their own uid only: for the host, every VM is you, and is kept "
                  "from the others by its namespaces and its filter");
@@ -311,7 +313,7 @@ static int vm_user_namespace(const struct doctor_host *host, struct doctor_try *
     *pid = child.pid;
     rc = write_maps(child.pid, host->uid, host->gid, VM_UID_BASE + (uid_t)child.pid);
     if (rc != 0)
-        return doctor_fail(try, -rc, "the map to a uid of its own");
+        return doctor_fail(try, -rc, FOREIGN_MAP);
     snprintf(path, sizeof path, "/proc/%d/ns/user", child.pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd >= 0 ? fd : doctor_fail(try, errno, "%s", path);
@@ -336,7 +338,7 @@ static int try_idmap(const struct doctor_host *host, struct doctor_try *try)
             "the file system of the current directory, or this kernel, has no idmapped mounts (\"%s\"): "
             "--mount HOST:VM:rw is refused there, and read-only mounts show files with their true owners",
             strerror(-rc));
-        doctor_fix(try, "cd to a directory on ext4, xfs, btrfs or tmpfs, on Linux 5.19 or later");
+        doctor_fix(try, "cd DIRECTORY # one on ext4, xfs or btrfs; tmpfs from Linux 6.3 on");
     }
     kill(pid, SIGKILL);
     return rc;

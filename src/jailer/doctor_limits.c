@@ -178,8 +178,8 @@ static int try_cgroup_version(const struct doctor_host *host, struct doctor_try 
         doctor_note(try, "version 1");
         return 0;
     }
-    doctor_cause(try, "no control groups are mounted at /sys/fs/cgroup");
-    doctor_fix(try, "sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+    if (!doctor_no_cgroups(try))
+        doctor_cause(try, "none of the controllers memory, cpu and pids is mounted in /sys/fs/cgroup");
     return doctor_fail(try, ENOENT, "/sys/fs/cgroup");
 }
 
