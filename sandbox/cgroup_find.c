@@ -28,11 +28,11 @@ static const char *const names[HIERARCHIES] = {
 
 /* For each hierarchy: the path of our own cgroup in it, and the directory in which that shows; empty when unknown. */
 struct places {
-    char own[HIERARCHIES][SB_PATH_MAX];
-    char directory[HIERARCHIES][SB_PATH_MAX];
-    char unified_point[SB_PATH_MAX];
+    char own[HIERARCHIES][SB_CGROUP_PATH_MAX];
+    char directory[HIERARCHIES][SB_CGROUP_PATH_MAX];
+    char unified_point[SB_CGROUP_PATH_MAX];
     struct sb_cgroup_mount mount; /* the one that is looked at */
-    char text[4 * SB_PATH_MAX];
+    char text[4 * SB_CGROUP_PATH_MAX];
 };
 
 static void read_own(int proc_fd, struct places *places)
@@ -41,7 +41,7 @@ static void read_own(int proc_fd, struct places *places)
         return;
     for (const char *line = places->text; line != NULL && *line != '\0'; line += line != NULL) {
         for (int i = 0; i < HIERARCHIES; i++)
-            sb_cgroup_parse_own(line, names[i], places->own[i], SB_PATH_MAX);
+            sb_cgroup_parse_own(line, names[i], places->own[i], SB_CGROUP_PATH_MAX);
         line = strchr(line, '\n');
     }
 }
@@ -58,7 +58,7 @@ static bool guess(struct places *places, int index, const char *point, long magi
     char *path = places->directory[index];
     strcpy(mount->root, "/");
     snprintf(mount->point, sizeof mount->point, "%s", point);
-    if (sb_cgroup_directory(mount, places->own[index], path, SB_PATH_MAX) && is_there(path, magic))
+    if (sb_cgroup_directory(mount, places->own[index], path, SB_CGROUP_PATH_MAX) && is_there(path, magic))
         return true;
     path[0] = '\0';
     return false;
@@ -69,7 +69,7 @@ static bool guess_unified(struct places *places)
     static const char *const points[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
     for (unsigned i = 0; i < sizeof points / sizeof *points; i++) {
         if (is_there(points[i], CGROUP2_SUPER_MAGIC) && guess(places, UNIFIED, points[i], CGROUP2_SUPER_MAGIC)) {
-            snprintf(places->unified_point, SB_PATH_MAX, "%s", points[i]);
+            snprintf(places->unified_point, SB_CGROUP_PATH_MAX, "%s", points[i]);
             return true;
         }
     }
@@ -98,7 +98,7 @@ static void read_mount(const char *line, struct places *places)
         char *directory = places->directory[i];
         if (directory[0] != '\0' || places->own[i][0] == '\0' || !sb_cgroup_parse_mount(line, names[i], mount))
             continue;
-        if (!sb_cgroup_directory(mount, places->own[i], directory, SB_PATH_MAX))
+        if (!sb_cgroup_directory(mount, places->own[i], directory, SB_CGROUP_PATH_MAX))
             directory[0] = '\0';
         else if (i == UNIFIED)
             memcpy(places->unified_point, mount->point, sizeof mount->point);
@@ -153,16 +153,16 @@ static void use_v2(struct sb_cgroup_host *host, struct places *places)
 void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd)
 {
     *host = (struct sb_cgroup_host){.base = {-1, -1, -1}, .owner = getpid()};
-    struct places *places = calloc(1, sizeof *places); /* too large for the stack */
-    if (places != NULL) {
-        read_own(proc_fd, places);
-        if (!guess_all(places))
-            read_mounts(proc_fd, places);
-        use_v2(host, places);
-        if (host->ops == NULL)
-            use_v1(host, places);
-    }
-    free(places);
+    struct places places;
+    for (int i = 0; i < HIERARCHIES; i++)
+        places.own[i][0] = places.directory[i][0] = '\0';
+    places.unified_point[0] = '\0';
+    read_own(proc_fd, &places);
+    if (!guess_all(&places))
+        read_mounts(proc_fd, &places);
+    use_v2(host, &places);
+    if (host->ops == NULL)
+        use_v1(host, &places);
 }
 
 void sb_cgroup_host_fini(struct sb_cgroup_host *host)

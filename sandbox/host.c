@@ -10,12 +10,17 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 /* Any directory that is there: the new root is mounted on it, in a mount namespace that nobody else sees. */
 #define MOUNT_PLACE "/proc"
+
+/* How long another process may take to drop the old root. */
+#define ROOT_TRIES    20000
+#define ROOT_PAUSE_NS 50000
 
 static int open_files(struct sb_host *host, struct sb_error *err)
 {
@@ -119,32 +124,73 @@ int sb_host_enter_net(int fd, struct sb_error *err)
     return setns(fd, CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot enter the prepared network namespace");
 }
 
-static const char *enter_empty_root(void)
+int sb_host_copy_mounts(struct sb_error *err)
 {
     if (unshare(CLONE_NEWNS) != 0)
-        return "a mount namespace";
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-        return "private mounts";
-    if (mount("bioxen", MOUNT_PLACE, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              "size=4k,nr_inodes=1,mode=0555") != 0)
-        return "a tmpfs";
-    if (chdir(MOUNT_PLACE) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
-        return "a new root (pivot_root)";
-    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
-        return "an end of the old root";
-    return NULL;
+        return sb_fail_errno(err, errno, "cannot make a mount namespace");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || chdir("/") != 0)
+        return sb_fail_errno(err, errno, "cannot make the mounts private");
+    return 0;
 }
 
-int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
+int sb_host_new_root(struct sb_error *err)
 {
-    const char *what = enter_empty_root();
-    if (what != NULL)
-        return sb_fail_errno(err, errno, "cannot make an empty root: %s is refused", what);
+    if (mount("bioxen", MOUNT_PLACE, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "size=4k,nr_inodes=1,mode=0555") != 0)
+        return sb_fail_errno(err, errno, "cannot mount a tmpfs");
+    if (chdir(MOUNT_PLACE) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        return sb_fail_errno(err, errno, "cannot change the root (pivot_root)");
+    return 0;
+}
+
+void sb_host_drop_old_root(void)
+{
+    umount2(".", MNT_DETACH); /* whether it worked, sb_host_check_root tells */
+}
+
+/* How many mounts this process sees, or -errno; counting ends at two. */
+static int count_mounts(int proc_fd)
+{
+    char text[1024];
+    ssize_t length = sb_read_at(proc_fd, "self/mountinfo", text, sizeof text);
+    if (length < 0)
+        return (int)length;
+    const char *end = strchr(text, '\n');
+    return end != NULL && end[1] == '\0' ? 1 : 2;
+}
+
+int sb_host_check_root(struct sb_host *host, struct sb_error *err)
+{
+    int mounts = count_mounts(host->proc_fd);
+    for (int tries = 0; mounts > 1 && tries < ROOT_TRIES; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = ROOT_PAUSE_NS}, NULL);
+        mounts = count_mounts(host->proc_fd);
+    }
+    if (mounts != 1)
+        return sb_fail_errno(err, mounts < 0 ? -mounts : EBUSY, "cannot leave the caller's mounts");
     host->small_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (host->small_ns < 0)
         return sb_fail_errno(err, errno, "cannot open the mount namespace");
     host->empty_root = true;
     return 0;
+}
+
+int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
+{
+    int rc = sb_host_copy_mounts(err);
+    if (rc == 0)
+        rc = sb_host_new_root(err);
+    if (rc != 0)
+        return rc;
+    sb_host_drop_old_root();
+    return sb_host_check_root(host, err);
+}
+
+void sb_host_leave_root(struct sb_host *host)
+{
+    host->empty_root = false;
+    if (setns(host->wide_ns, CLONE_NEWNS) == 0)
+        sb_close(&host->small_ns);
 }
 
 void sb_host_park(struct sb_host *host, const struct sb_limits *limits)

@@ -7,6 +7,7 @@
 #include "sandbox.h"
 
 #define SB_PATH_MAX 4096
+#define SB_CGROUP_PATH_MAX 1024 /* longer ones count as not found: they are on the stack, and read at each start */
 
 /* Descriptors inside the child, from the step that orders them until exec. */
 enum { SB_FD_SYNC = SB_HANDED_FDS + 1, SB_FD_PROGRAM, SB_FD_FREE };
@@ -26,8 +27,8 @@ uint64_t sb_number_after(const char *text, const char *key);
 
 /* ---- cgroup_parse.c: pure ---- */
 struct sb_cgroup_mount {
-    char root[SB_PATH_MAX];  /* what of the hierarchy is mounted */
-    char point[SB_PATH_MAX]; /* where */
+    char root[SB_CGROUP_PATH_MAX];  /* what of the hierarchy is mounted */
+    char point[SB_CGROUP_PATH_MAX]; /* where */
 };
 /* One line of mountinfo: is it a cgroup mount with this controller (NULL: a cgroup2 mount)? */
 bool sb_cgroup_parse_mount(const char *line, const char *controller, struct sb_cgroup_mount *out);

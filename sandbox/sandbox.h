@@ -106,8 +106,19 @@ int sb_host_new_net(struct sb_error *err);
 int sb_host_open_net(const struct sb_host *host, struct sb_error *err);
 int sb_host_enter_net(int fd, struct sb_error *err);
 
-/* This process leaves the caller's mounts for an empty read-only root, of which each jail gets a copy. */
+/*
+ * This process leaves the caller's mounts for an empty read-only root, of which each jail gets a copy. Its parts are for
+ * whoever does not want to wait until the kernel has let go of the old root: a process that was forked after
+ * sb_host_copy_mounts drops it and waits, while sb_host_check_root returns as soon as it is out of sight.
+ */
 int sb_host_empty_root(struct sb_host *host, struct sb_error *err);
+int sb_host_copy_mounts(struct sb_error *err);
+int sb_host_new_root(struct sb_error *err);
+void sb_host_drop_old_root(void);
+int sb_host_check_root(struct sb_host *host, struct sb_error *err);
+
+/* Back to the caller's mounts, when no jail is to be made for a while. */
+void sb_host_leave_root(struct sb_host *host);
 
 /* Makes a cgroup ahead of its jail, with these limits. What fails here is tried again, and reported, by sb_spawn. */
 void sb_host_park(struct sb_host *host, const struct sb_limits *limits);
@@ -169,7 +180,7 @@ struct sb_plan {
 struct sb_jail {
     pid_t pid;    /* for the caller to read */
     int pidfd;    /* for the caller to poll: readable when the jail is dead */
-    int mount_ns; /* held, so that a dying jail does not wait for its mounts to be taken apart */
+    int mount_ns; /* for the caller to take over; -1: not held */
     struct sb_cgroup cgroup;
 };
 
@@ -189,8 +200,18 @@ int sb_spawn(const struct sb_plan *plan, struct sb_jail *jail, struct sb_error *
 /* Ends every process of the jail. It is dead when the pidfd says so. */
 void sb_jail_kill(struct sb_jail *jail);
 
-/* Takes a dead jail: -EAGAIN while it lives, a ptrace stop included. Its cgroup is removed. */
+/*
+ * A dying jail waits until its mounts are taken apart, unless somebody holds them: then whoever closes jail->mount_ns waits.
+ * To be called while it lives; without effect when it does not.
+ */
+void sb_jail_hold_mounts(const struct sb_host *host, struct sb_jail *jail);
+
+/* Takes a dead jail, and removes its cgroup: -EAGAIN while it lives, a ptrace stop included. */
 int sb_jail_reap(struct sb_host *host, struct sb_jail *jail, struct sb_death *death);
+
+/* The same in two parts, for whoever wants to tell of the death first. */
+int sb_jail_take(const struct sb_host *host, struct sb_jail *jail, struct sb_death *death);
+void sb_jail_remove(const struct sb_host *host, struct sb_jail *jail);
 
 /* Ends a living jail, waits for its end, and removes it. */
 void sb_jail_destroy(struct sb_host *host, struct sb_jail *jail);

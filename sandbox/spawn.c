@@ -140,14 +140,6 @@ static int take_cgroup(const struct sb_plan *plan, struct sb_cgroup *group, stru
     return sb_cgroup_adjust(&host->cgroups, group, &plan->limits, err);
 }
 
-/* Our reference: the last one waits for the kernel to take the mounts apart, and that need not be the dying jail. */
-static int hold_mounts(const struct sb_jail *jail, const struct sb_host *host)
-{
-    char link[40];
-    snprintf(link, sizeof link, "%d/ns/mnt", jail->pid);
-    return openat(host->proc_fd, link, O_RDONLY | O_CLOEXEC);
-}
-
 int sb_spawn(const struct sb_plan *plan, struct sb_jail *jail, struct sb_error *err)
 {
     *jail = (struct sb_jail){.pidfd = -1, .mount_ns = -1};
@@ -161,12 +153,16 @@ int sb_spawn(const struct sb_plan *plan, struct sb_jail *jail, struct sb_error *
     sb_close(&sync[0]);
     sb_close(&sync[1]);
     sb_cgroup_close_joins(&jail->cgroup);
-    if (rc != 0) {
+    if (rc != 0)
         sb_jail_destroy(plan->host, jail);
-        return rc;
-    }
-    jail->mount_ns = hold_mounts(jail, plan->host);
-    return 0;
+    return rc;
+}
+
+void sb_jail_hold_mounts(const struct sb_host *host, struct sb_jail *jail)
+{
+    char link[40];
+    snprintf(link, sizeof link, "%d/ns/mnt", jail->pid);
+    jail->mount_ns = openat(host->proc_fd, link, O_RDONLY | O_CLOEXEC);
 }
 
 void sb_jail_kill(struct sb_jail *jail)
@@ -180,7 +176,7 @@ static uint64_t microseconds(const struct timeval *time)
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-int sb_jail_reap(struct sb_host *host, struct sb_jail *jail, struct sb_death *death)
+int sb_jail_take(const struct sb_host *host, struct sb_jail *jail, struct sb_death *death)
 {
     siginfo_t info = {0};
     struct rusage usage;
@@ -201,8 +197,20 @@ int sb_jail_reap(struct sb_host *host, struct sb_jail *jail, struct sb_death *de
     };
     if (jail->cgroup.name[0] != '\0')
         host->cgroups.ops->figures(&jail->cgroup, death);
-    sb_cgroup_remove(&host->cgroups, &jail->cgroup);
     return 0;
+}
+
+void sb_jail_remove(const struct sb_host *host, struct sb_jail *jail)
+{
+    sb_cgroup_remove(&host->cgroups, &jail->cgroup);
+}
+
+int sb_jail_reap(struct sb_host *host, struct sb_jail *jail, struct sb_death *death)
+{
+    int rc = sb_jail_take(host, jail, death);
+    if (rc == 0)
+        sb_jail_remove(host, jail);
+    return rc;
 }
 
 void sb_jail_destroy(struct sb_host *host, struct sb_jail *jail)

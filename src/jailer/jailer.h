@@ -4,7 +4,7 @@
  *   main      start-up, loop, end         table    one row for each request
  *   policy    limits fixed at the start   vms      VM number -> jail
  *   reaper    the dead                    timers   CPU time
- *   janitor   a second process that cleans up when this one was killed
+ *   prepare   what the next VM needs    janitor  a second process that cleans up when this one was killed
  */
 #ifndef BX_JAILER_JAILER_H
 #define BX_JAILER_JAILER_H
@@ -46,8 +46,9 @@ struct policy {
 
 struct janitor {
     struct bx_source dead; /* its pidfd */
-    pid_t pid;
-    int socket;            /* to it: a byte ends it */
+    pid_t pid;             /* 0: there is none */
+    int socket;
+    bool leaving;          /* it was told to end */
 };
 
 struct jailer {
@@ -90,12 +91,23 @@ int timers_open(struct jailer *jailer);
 int timers_start(struct vm *vm, uint64_t cpu_time_ms);
 void timers_stop(struct vm *vm);
 
-/* ---- janitor.c ---- */
-/* Forks it. It makes the first network namespace, which janitor_wait takes over. */
+/* ---- prepare.c ---- */
+/* Makes what is missing for a VM. */
+int prepare(struct jailer *jailer, struct sb_error *err);
+void prepare_after_spawn(struct jailer *jailer);
+/* Takes over the dead VM's mount namespace (or -1). */
+void prepare_after_death(struct jailer *jailer, int mount_ns);
+
+/* ---- janitor.c: in this order, around what else is to be prepared ---- */
 int janitor_start(struct jailer *jailer, struct sb_error *err);
-int janitor_wait(struct jailer *jailer, struct sb_error *err);
-int janitor_watch(struct jailer *jailer);
-/* Ends it; and waits for that, when nothing else is left to do. */
+/* Tells it where the cgroups are, and that the new root is there. */
+int janitor_brief(struct jailer *jailer, struct sb_error *err);
+/* Enters the network namespace that it made. */
+int janitor_take_net(struct jailer *jailer, struct sb_error *err);
+void janitor_leave_root(struct jailer *jailer);
+/* Lets it close (and wait for) a mount namespace; then, perhaps, end. */
+void janitor_bury(struct jailer *jailer, int mount_ns, bool end);
+/* Tells it to end; and waits for that, when nothing else is left to do. */
 void janitor_stop(struct jailer *jailer);
 void janitor_reap(struct jailer *jailer);
 

@@ -68,35 +68,22 @@ static int open_program(struct sb_error *err)
     return -ENOENT;
 }
 
-/* What most VMs ask for: their cgroup can be made before they ask. */
-static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, BX_DEFAULT_CPUS_MILLI};
-
-static int prepare_host(struct jailer *jailer, struct sb_error *err)
-{
-    int program = open_program(err);
-    int rc = program >= 0 ? sb_host_begin(&jailer->host, program, err) : program;
-    if (rc != 0)
-        return rc;
-    prctl(PR_SET_DUMPABLE, 0);
-    rc = janitor_start(jailer, err); /* from here on two processes work */
-    if (rc != 0)
-        return rc;
-    sb_host_find_cgroups(&jailer->host);
-    rc = sb_host_empty_root(&jailer->host, err);
-    if (rc == 0)
-        sb_host_park(&jailer->host, &usual_limits);
-    return rc == 0 ? janitor_wait(jailer, err) : rc;
-}
-
 static int open_loop(struct jailer *jailer, int link)
 {
     int rc = bx_loop_init(&jailer->loop);
     if (rc == 0)
         rc = timers_open(jailer);
-    if (rc == 0 && jailer->janitor.pid > 0)
-        rc = janitor_watch(jailer);
     jailer->link.on_ready = jailer_on_link;
     return rc == 0 ? bx_loop_add(&jailer->loop, &jailer->link, link, EPOLLIN) : rc;
+}
+
+static void start_host(struct jailer *jailer)
+{
+    int program = open_program(&jailer->start_error);
+    if (program < 0 || sb_host_begin(&jailer->host, program, &jailer->start_error) != 0)
+        return;
+    prctl(PR_SET_DUMPABLE, 0);
+    prepare(jailer, &jailer->start_error);
 }
 
 static int serve(int link)
@@ -104,8 +91,9 @@ static int serve(int link)
     static struct jailer jailer = {.link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     policy_init(&jailer.policy);
-    jailer.net_ready = prepare_host(&jailer, &jailer.start_error) == 0;
     int rc = open_loop(&jailer, link);
+    if (rc == 0)
+        start_host(&jailer);
     if (rc == 0)
         rc = bx_loop_run(&jailer.loop);
     janitor_stop(&jailer);

@@ -27,10 +27,14 @@ static void on_dead(struct bx_source *source, uint32_t events)
     struct vm *vm = (struct vm *)source;
     struct jailer *jailer = vm->jailer;
     struct sb_death death;
-    if (sb_jail_reap(&jailer->host, &vm->jail, &death) != 0)
+    if (sb_jail_take(&jailer->host, &vm->jail, &death) != 0)
         return;
-    tell(vm, &death); /* first: what is closed afterwards takes its time */
+    tell(vm, &death); /* first: what is taken apart afterwards takes its time */
+    sb_jail_remove(&jailer->host, &vm->jail);
+    int mount_ns = vm->jail.mount_ns;
+    vm->jail.mount_ns = -1;
     vms_free(vm);
+    prepare_after_death(jailer, mount_ns);
     if (jailer->closing && jailer->vm_count == 0)
         bx_loop_stop(&jailer->loop);
 }

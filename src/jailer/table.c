@@ -79,20 +79,10 @@ static void fill_spec(const struct jw_spawn *spawn, const int *fds, struct sb_mo
         mounts[i] = (struct sb_mount){fds[3 + i], spawn->mounts[i].target, spawn->mounts[i].writable};
 }
 
-/* The network namespace that this process is in becomes the VM's, as well as ours until the next one is made. */
-static int ready_net(struct jailer *jailer, struct sb_error *err)
-{
-    int rc = jailer->net_ready ? 0 : sb_host_new_net(err);
-    jailer->net_ready = false;
-    return rc;
-}
-
 static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn *spawn, const struct sb_plan *plan,
                     struct sb_error *err)
 {
-    int rc = ready_net(jailer, err);
-    if (rc == 0)
-        rc = sb_spawn(plan, &vm->jail, err);
+    int rc = sb_spawn(plan, &vm->jail, err);
     if (rc != 0) {
         vms_free(vm);
         return rc;
@@ -107,6 +97,8 @@ static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn 
         return rc;
     }
     reply_spawned(vm, plan);
+    sb_jail_hold_mounts(&jailer->host, &vm->jail);
+    prepare_after_spawn(jailer);
     return 0;
 }
 
@@ -116,6 +108,8 @@ static int spawn_vm(struct jailer *jailer, const struct jw_request *request, con
     struct sb_mount mounts[BX_MOUNTS_MAX];
     struct sb_spec spec;
     int rc = policy_check(jailer, request, err);
+    if (rc == 0)
+        rc = prepare(jailer, err);
     if (rc != 0)
         return rc;
     fill_spec(&request->spawn, fds, mounts, &spec);
@@ -136,9 +130,6 @@ static void handle_spawn(struct jailer *jailer, const struct jw_request *request
     int rc = err.code != 0 ? -err.code : spawn_vm(jailer, request, fds, &err);
     if (rc != 0)
         reply_failed(jailer, request->vm, &err);
-    /* Whoever asked for a second VM will ask for more: the next one need not wait for its network namespace. */
-    else if (++jailer->spawned >= 2)
-        jailer->net_ready = sb_host_new_net(&err) == 0;
 }
 
 static void handle_kill(struct jailer *jailer, const struct jw_request *request, const int *fds)
