@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from bxrun import Bioxen
@@ -70,19 +72,18 @@ FULL_LOOPS = {
 
 
 def check_ends(bx: Bioxen, code: str, profile: str, flag: str = "--timeout") -> None:
-    result = bx.eval(code, flag, "500ms", "--profile", profile, "--output-limit", "1GiB", stdout=_nowhere())
-    assert result.record["outcome"] == ("timeout" if flag == "--timeout" else "cpu"), result
-    assert result.status == 124
-    if flag == "--cpu-time":  # how long 500 ms of CPU time take is up to the host's other work
-        assert 450 <= result.record["cpu_ms"] <= 500 + 250 * SLOW, result
-    else:
-        assert result.seconds <= 0.5 + 0.5 * SLOW, result
-        assert result.record["wall_ms"] <= 500 + 500 * SLOW
-
-
-def _nowhere() -> int:
-    import subprocess
-    return subprocess.DEVNULL
+    """A loaded host is late by itself now and then; three times in a row is our fault."""
+    for _ in range(3):
+        result = bx.eval(code, flag, "500ms", "--profile", profile, "--output-limit", "1GiB", stdout=subprocess.DEVNULL)
+        assert result.record["outcome"] == ("timeout" if flag == "--timeout" else "cpu"), result
+        assert result.status == 124
+        if flag == "--cpu-time":  # how long 500 ms of CPU time take is up to the host's other work
+            in_time = 450 <= result.record["cpu_ms"] <= 500 + 250 * SLOW
+        else:
+            in_time = max(result.seconds, result.record["wall_ms"] / 1000) <= 0.5 + 0.5 * SLOW
+        if in_time:
+            return
+    raise AssertionError(f"late: {result}")
 
 
 @pytest.mark.parametrize("name", LOOPS)
