@@ -62,12 +62,12 @@ void vm_heap_init(struct vm_heap *heap)
     mallopt(M_TRIM_THRESHOLD, TRIM_FROM);
     mallopt(M_TOP_PAD, TOP_PAD);
     uintptr_t now = (uintptr_t)sbrk(0);
-    *heap = (struct vm_heap){.ceiling = SIZE_MAX, .start = now, .end = now, .kept_limit = KEPT_AT_START};
+    *heap = (struct vm_heap){.ceiling = PTRDIFF_MAX, .start = now, .end = now, .kept_limit = KEPT_AT_START};
 }
 
 void vm_heap_set_ceiling(struct vm_heap *heap, size_t bytes)
 {
-    heap->ceiling = bytes;
+    heap->ceiling = bytes < PTRDIFF_MAX ? bytes : PTRDIFF_MAX;
     if (heap->kept_limit > 0)
         heap->kept_limit = bytes / KEPT_PART < KEPT_MOST ? bytes / KEPT_PART : KEPT_MOST;
 }
@@ -150,9 +150,10 @@ static bool refused_before(struct vm_heap *heap, size_t size)
     return same;
 }
 
-static inline bool is_too_much(const struct vm_heap *heap, size_t more)
+/* May `more` bytes of live blocks be added for a request of that size? (No ceiling is so high that this wraps around.) */
+static inline bool is_too_much(const struct vm_heap *heap, size_t size, size_t more)
 {
-    return more > heap->ceiling || heap->used > heap->ceiling - more;
+    return size > heap->ceiling || heap->used + more > heap->ceiling;
 }
 
 /* The process's memory as far as it is known here; never less than what it is. */
@@ -202,7 +203,7 @@ static void *acquire(struct vm_heap *heap, size_t size)
     size_t bytes = cost(size);
     if (unlikely(heap->refused != 0) && refused_before(heap, size))
         return NULL;
-    if (unlikely(is_too_much(heap, bytes)))
+    if (unlikely(is_too_much(heap, size, bytes)))
         return refuse(heap, size);
     void *block = bytes <= VM_HEAP_SMALL ? take_kept(heap, bytes) : NULL;
     if (block == NULL) {
@@ -244,7 +245,7 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
 {
     if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
         return NULL;
-    if (unlikely(is_too_much(heap, cost(new_size) - cost(old_size))))
+    if (unlikely(is_too_much(heap, new_size, cost(new_size) - cost(old_size))))
         return refuse(heap, new_size);
     size_t mapped = mapping(block, old_size);
     if (unlikely(!has_room(heap, mapped, old_size, new_size)))

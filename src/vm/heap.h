@@ -17,7 +17,7 @@
 struct vm_heap_block;
 
 struct vm_heap {
-    size_t ceiling;    /* bytes; SIZE_MAX is none */
+    size_t ceiling;    /* bytes; PTRDIFF_MAX is none */
     size_t used;       /* live blocks, as malloc sizes them */
     size_t mapped;     /* the part of the process that malloc mapped for large blocks */
     uintptr_t start;   /* where the process's heap began */

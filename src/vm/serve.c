@@ -118,7 +118,7 @@ void vm_serve(struct vm *vm)
     vm_hear(&spec, &fd);
     if (spec.type != LW_SPEC || fd < 0)
         finish_with(vm, LW_SYNTAX, "cannot read the program");
-    if (spec.a > 0 && spec.a < SIZE_MAX)
+    if (spec.a > 0)
         vm_heap_set_ceiling(&vm->heap, (size_t)spec.a);
     uint64_t length = read_head(vm, fd);
     vm_run(vm, fd, length);

@@ -35,8 +35,8 @@ static const struct library libraries[] = {
     {LUA_STRLIBNAME, luaopen_string,
      "byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper"},
     {LUA_MATHLIBNAME, luaopen_math,
-     "abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi rad random "
-     "randomseed sin sqrt tan tointeger type ult"},
+     "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max maxinteger min "
+     "mininteger modf pi pow rad random randomseed sin sinh sqrt tan tanh tointeger type ult"},
     {LUA_UTF8LIBNAME, luaopen_utf8, "char charpattern codepoint codes len offset"},
     {LUA_COLIBNAME, luaopen_coroutine, "close create isyieldable resume running status wrap yield"},
     {LUA_OSLIBNAME, luaopen_os, "clock date difftime exit getenv time"},
