@@ -23,7 +23,7 @@ import pytest
 from bxrun import Bioxen
 from waiting import SLOW, wait_for
 
-REQUIRED = {"proc", "userns", "uid-map", "mount-ns", "pid-ns", "net-ns", "ipc-ns", "uts-ns", "cgroup-ns", "root", "clone3",
+REQUIRED = {"proc", "null", "userns", "uid-map", "mount-ns", "pid-ns", "net-ns", "ipc-ns", "uts-ns", "cgroup-ns", "root", "clone3",
             "pidfd", "close-range", "execveat", "pdeathsig", "seccomp"}
 OTHERS = {"scratch", "bind", "cpu-timer", "cgroup-memory", "cgroup-cpu", "cgroup-pids", "veth", "nftables", "conntrack", "tbf",
           "netem"}
@@ -234,6 +234,17 @@ def test_without_proc(bx: Bioxen) -> None:
     result = subprocess.run(line, capture_output=True, timeout=60 * SLOW)
     assert (result.returncode, result.stdout) == (125, b"")
     assert b"/proc" in result.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("command, words", [("true", "cannot be opened"), ("touch /dev/null", "is not the kernel's null device")])
+def test_without_the_null_device(bx: Bioxen, command: str, words: str) -> None:
+    script = f'mount -t tmpfs none /dev && {command} && exec "$@" --json'
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *bx.command("doctor")], capture_output=True,
+                            timeout=60 * SLOW)
+    bad = check(json.loads(result.stdout), "null")
+    assert result.returncode == 1 and bad["status"] == "missing" and words in bad["cause"]
+    assert bad["fix"] == "sudo sh -c 'rm -f /dev/null && mknod -m 666 /dev/null c 1 3'"
 
 
 def test_a_missing_program_is_said(bx: Bioxen) -> None:

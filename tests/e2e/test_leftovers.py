@@ -55,15 +55,17 @@ def kill_when_there(running: Running, target: str) -> bool:
     raise AssertionError(f"{target} was never there")
 
 
-def expect_end(running: Running, target: str) -> None:
+def wait_or_kill(running: Running, target: str) -> None:
     try:
         running.cli.wait(timeout=5 * SLOW)
     except subprocess.TimeoutExpired:
+        running.cli.kill()
+        running.cli.wait()
         raise AssertionError(f"bioxen did not end within 5 s after kill -9 of {target}")
-    finally:
-        if running.cli.poll() is None:
-            running.cli.kill()
-            running.cli.wait()
+
+
+def expect_end(running: Running, target: str) -> None:
+    wait_or_kill(running, target)
     message = running.cli.stderr.read().decode("utf-8", "replace") if running.cli.stderr else ""
     status = running.cli.returncode
     for stream in (running.cli.stdout, running.cli.stderr):
@@ -124,7 +126,7 @@ def test_kill_while_ending(bx: Bioxen, target: str) -> None:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        running.cli.wait(timeout=5 * SLOW)
+        wait_or_kill(running, target)
         assert running.cli.returncode in (0, 125, 137, -9)
         for stream in (running.cli.stdout, running.cli.stderr):
             close(stream)
@@ -142,7 +144,7 @@ def test_kill_two_at_once(bx_any: Bioxen, pair: tuple[str, str]) -> None:
         names = names_below(running.cli.pid)
         for target in pair:
             os.kill(names[target], signal.SIGKILL)
-        running.cli.wait(timeout=5 * SLOW)
+        wait_or_kill(running, str(pair))
         for stream in (running.cli.stdout, running.cli.stderr):
             close(stream)
         hostview.assert_nothing_left(before, bx_any.scratch)
@@ -221,7 +223,7 @@ def test_a_stopped_helper(bx: Bioxen, target: str) -> None:
 def test_after_an_ordinary_end_nothing_is_left_at_once(bx_any: Bioxen, code: str, options: tuple[str, ...]) -> None:
     """When `run` returns, its helpers are gone and reaped: nobody else has to wait for them or sees zombies."""
     result = bx_any.eval(code, *options)
-    orphans = [p for p in hostview.processes() if p.parent == os.getpid() and p.name.startswith("bioxen")]
+    orphans = hostview.orphans()
     cgroups = [d for d in hostview.cgroup_directories() if not hostview.instance_is_alive(d)]
     assert result.report and not orphans and not cgroups, (orphans, cgroups)
 

@@ -17,7 +17,7 @@ from waiting import wait_for
 PR_SET_CHILD_SUBREAPER = 36
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 CGROUP_ROOT = Path("/sys/fs/cgroup")
-CGROUP_NAME = re.compile(r"bioxen-(\d+)")
+CGROUP_NAME = re.compile(r"bioxen-(\d+)(?:\.\d+)?")  # bioxen-<pid of the jailer>, and what a restart adds
 
 _started: set[int] = set()  # processes that a test holds a Popen of: never reaped here
 
@@ -94,17 +94,21 @@ def alive(pid: int) -> bool:
     return process is not None and process.state not in "ZX"
 
 
+def orphans() -> list[Process]:
+    """bioxen's processes, zombies too, that lost their parent and became ours."""
+    return [p for p in processes() if p.parent == os.getpid() and p.pid not in _started and p.name.startswith("bioxen")]
+
+
 def adopted() -> list[Process]:
-    """bioxen's processes that lost their parent and became ours, the dead ones reaped on the way."""
-    mine = [p for p in processes()
-            if p.parent == os.getpid() and p.pid not in _started and p.name.startswith("bioxen")]
+    """Orphans that are alive, with what is below them; the dead ones are reaped."""
+    mine = orphans()
     for process in mine:
         try:
             os.waitpid(process.pid, os.WNOHANG)
         except ChildProcessError:
             pass
-    orphans = [p for p in mine if alive(p.pid)]
-    return orphans + [d for orphan in orphans for d in descendants(orphan.pid) if d.state not in "ZX"]
+    living = [p for p in mine if alive(p.pid)]
+    return living + [d for orphan in living for d in descendants(orphan.pid) if d.state not in "ZX"]
 
 
 def cgroup_directories() -> list[Path]:
