@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Uids of VMs begin here, far above those of people and services; the process id makes the rest. */
@@ -180,6 +181,21 @@ static int has_own_ids(const struct doctor_host *host, struct doctor_try *try)
     return getuid() == host->uid && getgid() == host->gid
                ? 0
                : doctor_fail(try, EIO, "its own uid and gid inside");
+}
+
+/* What a VM has as its standard input: the kernel's device and nothing that somebody put in its place. */
+static int try_null(const struct doctor_host *host, struct doctor_try *try)
+{
+    struct stat status;
+    (void)host;
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int code = fd < 0 ? errno : 0;
+    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
+        return 0;
+    doctor_cause(try, "/dev/null %s%s", code != 0 ? "cannot be opened: " : "is not the kernel's null device",
+                 code != 0 ? strerror(code) : "");
+    doctor_fix(try, "sudo sh -c 'rm -f /dev/null && mknod -m 666 /dev/null c 1 3'");
+    return doctor_fail(try, code != 0 ? code : ENODEV, "/dev/null");
 }
 
 static int try_map(const struct doctor_host *host, struct doctor_try *try)
@@ -349,6 +365,7 @@ static int try_idmap(const struct doctor_host *host, struct doctor_try *try)
 
 const struct doctor_trial doctor_jail_trials[] = {
     {"proc", "/proc", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_proc},
+    {"null", "/dev/null", RUN, true, DOCTOR_MISSING, ALWAYS, NULL, NULL, try_null},
     {"userns", "user namespace", RUN, true, DOCTOR_MISSING, ALWAYS, "user", NULL, try_user},
     {"uid-map", "maps of uid and gid", RUN, true, DOCTOR_MISSING, ALWAYS, "user", NULL, try_map},
     {"uid-own", "a host uid of its own for each VM", RUN, true, DOCTOR_MISSING, PRIVILEGED, "user", NULL,
