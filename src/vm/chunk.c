@@ -4,6 +4,7 @@
  * whatever it was asked.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,7 +86,12 @@ static const char *next_piece(lua_State *L, void *ud, size_t *size)
     return NULL;
 }
 
-int vm_load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is_file)
+static const char *display_name(const char *chunk)
+{
+    return chunk + (*chunk == '@' || *chunk == '=');
+}
+
+static int load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is_file, const char *mode)
 {
     struct source source;
     source.fd = fd;
@@ -93,16 +99,42 @@ int vm_load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is
     source.ends_early = length == UINT64_MAX;
     source.failure = 0;
     source.state = is_file ? AT_START : IN_TEXT;
-    if (source.ends_early)
-        source.left = BX_SCRIPT_MAX;
-    int status = lua_load(L, next_piece, &source, chunk, TEXT_ONLY); /* raises no error */
+    int status = lua_load(L, next_piece, &source, chunk, mode); /* raises no error */
     close(fd);
     if (source.failure != 0) {
         lua_pop(L, 1);
-        lua_pushfstring(L, "cannot read %s: %s", chunk + (*chunk == '@' || *chunk == '='), strerror(source.failure));
-        return LUA_ERRSYNTAX;
+        lua_pushfstring(L, "cannot read %s: %s", display_name(chunk), strerror(source.failure));
+        return LUA_ERRFILE;
     }
     return status;
+}
+
+int vm_load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is_file)
+{
+    return load_fd(L, fd, length, chunk, is_file, TEXT_ONLY);
+}
+
+/* As luaL_loadfilex, which opens a file anew when it turns out to be binary: the filter knows no dup3, and the error
+ * would be that. */
+static int load_file(lua_State *L, const char *file, const char *mode)
+{
+    if (file == NULL)
+        return luaL_loadfilex(L, NULL, mode); /* stdin, with what io.read has left of it */
+    const char *chunk = lua_pushfstring(L, "@%s", file);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        lua_pushfstring(L, "cannot open %s: %s", file, strerror(errno));
+        lua_remove(L, -2);
+        return LUA_ERRFILE;
+    }
+    int status = load_fd(L, fd, UINT64_MAX, chunk, true, mode);
+    lua_remove(L, -2);
+    return status;
+}
+
+int vm_load_file(lua_State *L, const char *file)
+{
+    return load_file(L, file, TEXT_ONLY);
 }
 
 /* A caller's mode, reduced: without 't' nothing may pass. */
@@ -166,7 +198,7 @@ int vm_lua_loadfile(lua_State *L)
     const char *file = luaL_optstring(L, 1, NULL);
     const char *mode = text_mode(luaL_optstring(L, 2, NULL));
     int environment = lua_isnone(L, 3) ? 0 : 3;
-    return give(L, luaL_loadfilex(L, file, mode), environment);
+    return give(L, load_file(L, file, mode), environment);
 }
 
 static int dofile_done(lua_State *L, int status, lua_KContext context)
@@ -180,7 +212,7 @@ int vm_lua_dofile(lua_State *L)
 {
     const char *file = luaL_optstring(L, 1, NULL);
     lua_settop(L, 1);
-    if (luaL_loadfilex(L, file, TEXT_ONLY) != LUA_OK)
+    if (vm_load_file(L, file) != LUA_OK)
         return lua_error(L);
     lua_callk(L, 0, LUA_MULTRET, 0, dofile_done);
     return dofile_done(L, 0, 0);

@@ -12,6 +12,7 @@
 
 #define PATH "/app/?.lua;/app/?/init.lua"
 #define SEPARATOR ";"
+#define NO_LIBRARIES "dynamic libraries not enabled; check your Lua installation"
 #define CONFIG "/\n;\n?\n!\n-\n"
 
 static bool is_readable(const char *file)
@@ -70,7 +71,7 @@ static int package_loadlib(lua_State *L)
     luaL_checkstring(L, 1);
     luaL_checkstring(L, 2);
     luaL_pushfail(L);
-    lua_pushliteral(L, "dynamic libraries not enabled; check your Lua installation");
+    lua_pushliteral(L, NO_LIBRARIES);
     lua_pushliteral(L, "absent");
     return 3;
 }
@@ -87,20 +88,42 @@ static int search_preload(lua_State *L)
     return 2;
 }
 
+/* Looks for a module's file by the path in that field. Pushes its name and returns it, or pushes why not and returns NULL. */
+static const char *search_field(lua_State *L, const char *name, const char *field)
+{
+    lua_getfield(L, lua_upvalueindex(1), field);
+    const char *path = lua_tostring(L, -1);
+    if (path == NULL)
+        luaL_error(L, "'package.%s' must be a string", field);
+    if (*path != '\0')
+        return search(L, name, path, ".", "/");
+    lua_pushnil(L); /* nothing to say */
+    return NULL;
+}
+
+static int cannot_load(lua_State *L, const char *name, const char *file, const char *why)
+{
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, why);
+}
+
 static int search_lua(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    lua_getfield(L, lua_upvalueindex(1), "path");
-    const char *path = lua_tostring(L, -1);
-    if (path == NULL)
-        return luaL_error(L, "'package.path' must be a string");
-    const char *file = search(L, name, path, ".", "/");
+    const char *file = search_field(L, name, "path");
     if (file == NULL)
         return 1;
-    if (luaL_loadfilex(L, file, "t") != LUA_OK)
-        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, lua_tostring(L, -1));
+    if (vm_load_file(L, file) != LUA_OK)
+        return cannot_load(L, name, file, lua_tostring(L, -1));
     lua_pushstring(L, file);
     return 2;
+}
+
+/* package.cpath is empty. A script that sets it learns where there was nothing, and that what there was is of no use. */
+static int search_native(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    const char *file = search_field(L, name, "cpath");
+    return file == NULL ? 1 : cannot_load(L, name, file, NO_LIBRARIES);
 }
 
 /* Asks one searcher after the other. Pushes the loader and its data; raises an error with what each of them
@@ -164,11 +187,13 @@ static void push_member(lua_State *L, int package, lua_CFunction function)
 
 static void add_searchers(lua_State *L, int package)
 {
-    lua_createtable(L, 2, 0);
+    lua_createtable(L, 3, 0);
     push_member(L, package, search_preload);
     lua_rawseti(L, -2, 1);
     push_member(L, package, search_lua);
     lua_rawseti(L, -2, 2);
+    push_member(L, package, search_native);
+    lua_rawseti(L, -2, 3);
     lua_setfield(L, package, "searchers");
 }
 

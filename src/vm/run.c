@@ -116,7 +116,7 @@ static int run_script(lua_State *L)
     int handler = lua_gettop(L);
     int status = vm_load_fd(L, job->fd, job->length, chunk, is_file(chunk));
     if (status != LUA_OK) {
-        fail(L, status == LUA_ERRSYNTAX ? LW_SYNTAX : LW_ERROR);
+        fail(L, status == LUA_ERRMEM ? LW_ERROR : LW_SYNTAX);
         return 0;
     }
     if (lua_pcall(L, push_arguments(L, &vm->program), 0, handler) != LUA_OK)

@@ -76,6 +76,9 @@ int vm_os_exit(lua_State *L);
  * what lua_load does; pushes the function or the message. */
 int vm_load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is_file);
 
+/* The same for a file by its name, or stdin for NULL. */
+int vm_load_file(lua_State *L, const char *file);
+
 int vm_lua_load(lua_State *L);
 int vm_lua_loadfile(lua_State *L);
 int vm_lua_dofile(lua_State *L);
