@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "internal.h"
@@ -67,7 +68,7 @@ static void v1_figures(const struct sb_cgroup *group, struct sb_death *death)
         return;
     if (sb_read_at(dir, "memory.max_usage_in_bytes", text, sizeof text) > 0)
         death->memory_peak = strtoull(text, NULL, 10);
-    if (sb_read_at(dir, "memory.oom_control", text, sizeof text) > 0)
+    if (death->status == SIGKILL && sb_read_at(dir, "memory.oom_control", text, sizeof text) > 0)
         death->oom_kills = (uint32_t)sb_number_after(text, "oom_kill");
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,7 @@ static void v2_figures(const struct sb_cgroup *group, struct sb_death *death)
         return;
     if (sb_read_at(dir, "memory.peak", text, sizeof text) > 0) /* Linux 5.19 */
         death->memory_peak = strtoull(text, NULL, 10);
-    if (sb_read_at(dir, "memory.events", text, sizeof text) > 0)
+    if (death->status == SIGKILL && sb_read_at(dir, "memory.events", text, sizeof text) > 0)
         death->oom_kills = (uint32_t)sb_number_after(text, "oom_kill");
 }
 

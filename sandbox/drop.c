@@ -38,9 +38,10 @@ static int drop_bounding(char *why, size_t size)
 {
     if (cap_set_secbits(LOCKED_BITS | SECURE_ALL_LOCKS) != 0)
         return refuse(why, size, "cannot lock the secure bits", errno);
-    for (cap_value_t cap = 0; CAP_IS_SUPPORTED(cap); cap++)
-        if (cap_drop_bound(cap) != 0)
-            return refuse(why, size, "cannot empty the capability bounding set", errno);
+    for (cap_value_t cap = 0; cap_drop_bound(cap) == 0; cap++)
+        ;
+    if (errno != EINVAL) /* the end of the list */
+        return refuse(why, size, "cannot empty the capability bounding set", errno);
     return 0;
 }
 
@@ -61,7 +62,8 @@ static int drop_capabilities(char *why, size_t size)
     cap_t none = cap_init();
     if (none == NULL)
         return refuse(why, size, "cannot drop the capabilities", ENOMEM);
-    int rc = cap_set_proc(none) == 0 && cap_reset_ambient() == 0 ? 0 : errno;
+    /* The ambient set goes with the permitted one, of which it is a part. */
+    int rc = cap_set_proc(none) == 0 ? 0 : errno;
     cap_free(none);
     return rc == 0 ? 0 : refuse(why, size, "cannot drop the capabilities", rc);
 }

@@ -31,45 +31,26 @@ static int open_files(struct sb_host *host, struct sb_error *err)
     return 0;
 }
 
-/* The jails inherit it, where they cannot afford one of their own. */
-static int leave_keyring(struct sb_error *err)
-{
-    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
-        return sb_fail_errno(err, errno, "cannot leave the caller's session keyring");
-    return 0;
-}
-
-static int become_self_contained(struct sb_host *host, struct sb_error *err)
-{
-    if (!host->privileged)
-        return sb_creds_become_root(host->uid, host->gid, err);
-    return setgroups(0, NULL) == 0 ? 0 : sb_fail_errno(err, errno, "cannot leave the supplementary groups");
-}
-
-static int start(struct sb_host *host, struct sb_error *err)
+static int begin(struct sb_host *host, struct sb_error *err)
 {
     int rc = open_files(host, err);
     if (rc != 0)
         return rc;
-    setsid(); /* no jail has a controlling terminal, nor is a session leader, who could get one; it fails for a leader */
     host->privileged = sb_creds_privileged(host->proc_fd);
-    rc = leave_keyring(err);
-    if (rc == 0)
-        rc = become_self_contained(host, err);
+    if (!host->privileged)
+        rc = sb_creds_become_root(host->uid, host->gid, err);
     if (rc != 0)
         return rc;
     host->wide_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    if (host->wide_ns < 0)
-        return sb_fail_errno(err, errno, "cannot open the mount namespace");
-    return 0;
+    return host->wide_ns >= 0 ? 0 : sb_fail_errno(err, errno, "cannot open the mount namespace");
 }
 
-int sb_host_begin(struct sb_host *host, int program_fd, struct sb_error *err)
+int sb_host_begin(struct sb_host *host, struct sb_error *err)
 {
     *host = (struct sb_host){
         .uid = getuid(),
         .gid = getgid(),
-        .program_fd = program_fd,
+        .program_fd = -1,
         .proc_fd = -1,
         .null_fd = -1,
         .wide_ns = -1,
@@ -77,10 +58,22 @@ int sb_host_begin(struct sb_host *host, int program_fd, struct sb_error *err)
         .cgroups = {.base = {-1, -1, -1}},
     };
     sb_cgroup_clear(&host->parked);
-    int rc = start(host, err);
+    int rc = begin(host, err);
     if (rc != 0)
         sb_host_fini(host);
     return rc;
+}
+
+int sb_host_settle(struct sb_host *host, int program_fd, struct sb_error *err)
+{
+    host->program_fd = program_fd;
+    setsid(); /* no jail has a controlling terminal, nor is a session leader, who could get one; it fails for a leader */
+    if (host->privileged && setgroups(0, NULL) != 0)
+        return sb_fail_errno(err, errno, "cannot leave the supplementary groups");
+    /* The jails inherit it, where they cannot afford one of their own. */
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+        return sb_fail_errno(err, errno, "cannot leave the caller's session keyring");
+    return 0;
 }
 
 void sb_host_find_cgroups(struct sb_host *host)
@@ -90,9 +83,16 @@ void sb_host_find_cgroups(struct sb_host *host)
 
 int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
 {
-    int rc = sb_host_begin(host, program_fd, err);
+    int rc = sb_host_begin(host, err);
+    if (rc != 0) {
+        sb_close(&program_fd);
+        return rc;
+    }
+    rc = sb_host_settle(host, program_fd, err);
     if (rc == 0)
         sb_host_find_cgroups(host);
+    else
+        sb_host_fini(host);
     return rc;
 }
 
@@ -133,19 +133,24 @@ int sb_host_copy_mounts(struct sb_error *err)
     return 0;
 }
 
-int sb_host_new_root(struct sb_error *err)
+int sb_host_new_root(struct sb_host *host, struct sb_error *err)
 {
     if (mount("bioxen", MOUNT_PLACE, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
               "size=4k,nr_inodes=1,mode=0555") != 0)
         return sb_fail_errno(err, errno, "cannot mount a tmpfs");
     if (chdir(MOUNT_PLACE) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
         return sb_fail_errno(err, errno, "cannot change the root (pivot_root)");
-    return 0;
+    host->small_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    return host->small_ns >= 0 ? 0 : sb_fail_errno(err, errno, "cannot open the mount namespace");
 }
 
-void sb_host_drop_old_root(void)
+void sb_host_drop_old_root(const struct sb_host *host)
 {
-    umount2(".", MNT_DETACH); /* whether it worked, sb_host_check_root tells */
+    /* Whether it worked, sb_host_check_root tells. Who enters the namespace stands on what is uppermost: the old root. */
+    if (setns(host->small_ns, CLONE_NEWNS) == 0) {
+        umount2(".", MNT_DETACH);
+        setns(host->wide_ns, CLONE_NEWNS);
+    }
 }
 
 /* How many mounts this process sees, or -errno; counting ends at two. */
@@ -168,9 +173,6 @@ int sb_host_check_root(struct sb_host *host, struct sb_error *err)
     }
     if (mounts != 1)
         return sb_fail_errno(err, mounts < 0 ? -mounts : EBUSY, "cannot leave the caller's mounts");
-    host->small_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    if (host->small_ns < 0)
-        return sb_fail_errno(err, errno, "cannot open the mount namespace");
     host->empty_root = true;
     return 0;
 }
@@ -179,11 +181,10 @@ int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
 {
     int rc = sb_host_copy_mounts(err);
     if (rc == 0)
-        rc = sb_host_new_root(err);
-    if (rc != 0)
-        return rc;
-    sb_host_drop_old_root();
-    return sb_host_check_root(host, err);
+        rc = sb_host_new_root(host, err);
+    if (rc == 0 && umount2(".", MNT_DETACH) != 0)
+        rc = sb_fail_errno(err, errno, "cannot take off the old root");
+    return rc == 0 ? sb_host_check_root(host, err) : rc;
 }
 
 void sb_host_leave_root(struct sb_host *host)

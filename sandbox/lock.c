@@ -77,8 +77,9 @@ static int has_capability(void)
         all |= data[i].effective | data[i].permitted | data[i].inheritable;
     if (all != 0)
         return 1;
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) > 0)
+    /* The ambient set is a part of the permitted one; the bounding set is asked for bit by bit. */
+    for (int cap = 0, set; (set = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
+        if (set != 0)
             return 1;
     return 0;
 }

@@ -89,11 +89,15 @@ struct sb_host {
  * Takes stock, before anything else is done: which privileges, which cgroups. Without privileges it becomes uid 0 of a
  * new user namespace and leaves for a private copy of the caller's mounts. `program_fd` is the static executable that
  * every jail runs (taken over). The calling process must have one thread; it becomes the leader of a session, so that no
- * jail has a terminal. The two halves, for whoever wants to fork between them:
+ * jail has a terminal.
  */
 int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err);
-int sb_host_begin(struct sb_host *host, int program_fd, struct sb_error *err);
+
+/* Its three parts, for whoever wants to fork after the first. */
+int sb_host_begin(struct sb_host *host, struct sb_error *err);
+int sb_host_settle(struct sb_host *host, int program_fd, struct sb_error *err);
 void sb_host_find_cgroups(struct sb_host *host);
+
 void sb_host_fini(struct sb_host *host);
 
 /* An empty network namespace for this process: the next jail inherits it. */
@@ -106,15 +110,16 @@ int sb_host_new_net(struct sb_error *err);
 int sb_host_open_net(const struct sb_host *host, struct sb_error *err);
 int sb_host_enter_net(int fd, struct sb_error *err);
 
-/*
- * This process leaves the caller's mounts for an empty read-only root, of which each jail gets a copy. Its parts are for
- * whoever does not want to wait until the kernel has let go of the old root: a process that was forked after
- * sb_host_copy_mounts drops it and waits, while sb_host_check_root returns as soon as it is out of sight.
- */
+/* This process leaves the caller's mounts for an empty read-only root, of which each jail gets a copy. */
 int sb_host_empty_root(struct sb_host *host, struct sb_error *err);
+
+/*
+ * Its parts, for whoever does not want to wait until the kernel has let go of the old root: another process of the same
+ * user namespace drops it by host->small_ns (and waits), while sb_host_check_root returns as soon as it is out of sight.
+ */
 int sb_host_copy_mounts(struct sb_error *err);
-int sb_host_new_root(struct sb_error *err);
-void sb_host_drop_old_root(void);
+int sb_host_new_root(struct sb_host *host, struct sb_error *err);
+void sb_host_drop_old_root(const struct sb_host *host);
 int sb_host_check_root(struct sb_host *host, struct sb_error *err);
 
 /* Back to the caller's mounts, when no jail is to be made for a while. */

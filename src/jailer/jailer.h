@@ -48,6 +48,7 @@ struct janitor {
     struct bx_source dead; /* its pidfd */
     pid_t pid;             /* 0: there is none */
     int socket;
+    bool briefed;          /* it knows where the cgroups are */
     bool leaving;          /* it was told to end */
 };
 
@@ -100,7 +101,8 @@ void prepare_after_death(struct jailer *jailer, int mount_ns);
 
 /* ---- janitor.c: in this order, around what else is to be prepared ---- */
 int janitor_start(struct jailer *jailer, struct sb_error *err);
-/* Tells it where the cgroups are, and that the new root is there. */
+int janitor_watch(struct jailer *jailer);
+/* Tells it where the cgroups are and the new root. */
 int janitor_brief(struct jailer *jailer, struct sb_error *err);
 /* Enters the network namespace that it made. */
 int janitor_take_net(struct jailer *jailer, struct sb_error *err);

@@ -35,22 +35,23 @@ static void make_net(const struct sb_host *host, int socket)
         close(fd);
 }
 
-/* Waits until the jailer has found the cgroups and changed the root, of which ours is a part. */
+/* Where the cgroups are (a descriptor for each base that is there), and, last, the namespace with the new root. */
 static bool hear_brief(struct sb_host *host, int socket)
 {
     struct sb_cgroup_host cgroups;
-    int fds[SB_CONTROLLERS];
+    int fds[SB_CONTROLLERS + 1];
     unsigned count = 0, used = 0;
     ssize_t got;
     do
-        got = bx_receive(socket, &cgroups, sizeof cgroups, fds, SB_CONTROLLERS, &count, 0);
+        got = bx_receive(socket, &cgroups, sizeof cgroups, fds, SB_CONTROLLERS + 1, &count, 0);
     while (got == -EINTR);
-    if (got != sizeof cgroups)
+    if (got != sizeof cgroups || count == 0)
         return false;
     host->cgroups = cgroups;
     for (int i = 0; i < SB_CONTROLLERS; i++)
         if (cgroups.base[i] >= 0)
-            host->cgroups.base[i] = used < count ? fds[used++] : -1;
+            host->cgroups.base[i] = used + 1 < count ? fds[used++] : -1;
+    host->small_ns = fds[count - 1];
     return true;
 }
 
@@ -67,8 +68,10 @@ static int hear_news(struct sb_host *host, int socket)
         return -1;
     if (count > 0)
         close(fd);
-    if (news == NEWS_LEAVE_ROOT)
-        sb_host_leave_root(host);
+    if (news == NEWS_LEAVE_ROOT && host->small_ns >= 0) {
+        close(host->small_ns);
+        host->small_ns = -1;
+    }
     return news != NEWS_END;
 }
 
@@ -92,10 +95,11 @@ static bool wait_for_end(struct sb_host *host, int socket, int jailer_pidfd)
 static _Noreturn void run(struct jailer *jailer, int socket, int jailer_pidfd, pid_t jailer_pid)
 {
     prctl(PR_SET_NAME, "bioxen-janitor");
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     make_net(&jailer->host, socket);
     if (!hear_brief(&jailer->host, socket))
         _exit(0); /* the jailer is dead, and had no cgroup yet */
-    sb_host_drop_old_root();
+    sb_host_drop_old_root(&jailer->host);
     sb_host_sweep(&jailer->host, 0);
     if (!wait_for_end(&jailer->host, socket, jailer_pidfd))
         sb_host_sweep(&jailer->host, jailer_pid);
@@ -114,12 +118,12 @@ static void on_janitor_dead(struct bx_source *source, uint32_t events)
         jailer_shut_down(jailer); /* nobody would clean up any more */
 }
 
-static int watch(struct jailer *jailer, pid_t pid, int socket)
+int janitor_watch(struct jailer *jailer)
 {
-    jailer->janitor = (struct janitor){.dead = {-1, on_janitor_dead}, .pid = pid, .socket = socket};
-    int pidfd = pidfd_open(pid, 0);
+    int pidfd = pidfd_open(jailer->janitor.pid, 0);
     if (pidfd < 0)
         return -errno;
+    jailer->janitor.dead.on_ready = on_janitor_dead;
     return bx_loop_add(&jailer->loop, &jailer->janitor.dead, pidfd, EPOLLIN);
 }
 
@@ -136,26 +140,29 @@ int janitor_start(struct jailer *jailer, struct sb_error *err)
     }
     bx_close_all(&pair[1], 1);
     bx_close_all(&self_pidfd, 1);
-    rc = pid > 0 ? watch(jailer, pid, pair[0]) : -EAGAIN;
-    if (pid <= 0)
-        bx_close_all(pair, 1);
-    if (rc != 0)
-        *err = (struct sb_error){.code = -rc, .text = "cannot start the janitor"};
-    return rc;
+    if (pid > 0) {
+        jailer->janitor = (struct janitor){.dead = {.fd = -1}, .pid = pid, .socket = pair[0]};
+        return 0;
+    }
+    bx_close_all(pair, 1);
+    *err = (struct sb_error){.code = EAGAIN, .text = "cannot start the janitor"};
+    return -EAGAIN;
 }
 
 int janitor_brief(struct jailer *jailer, struct sb_error *err)
 {
     const struct sb_cgroup_host *cgroups = &jailer->host.cgroups;
-    int fds[SB_CONTROLLERS];
+    int fds[SB_CONTROLLERS + 1];
     unsigned count = 0;
     for (int i = 0; i < SB_CONTROLLERS; i++)
         if (cgroups->base[i] >= 0)
             fds[count++] = cgroups->base[i];
+    fds[count++] = jailer->host.small_ns;
     struct iovec part = {(void *)(uintptr_t)cgroups, sizeof *cgroups};
     int rc = bx_send(jailer->janitor.socket, &part, 1, fds, count);
     if (rc != 0)
         *err = (struct sb_error){.code = -rc, .text = "the janitor died"};
+    jailer->janitor.briefed = rc == 0;
     return rc;
 }
 

@@ -73,27 +73,38 @@ static int open_loop(struct jailer *jailer, int link)
     int rc = bx_loop_init(&jailer->loop);
     if (rc == 0)
         rc = timers_open(jailer);
+    if (rc == 0 && jailer->janitor.pid > 0)
+        rc = janitor_watch(jailer);
     jailer->link.on_ready = jailer_on_link;
     return rc == 0 ? bx_loop_add(&jailer->loop, &jailer->link, link, EPOLLIN) : rc;
 }
 
-static void start_host(struct jailer *jailer)
+/* As little as possible before the fork: what the janitor makes takes longest. */
+static int start_together(struct jailer *jailer, struct sb_error *err)
 {
-    int program = open_program(&jailer->start_error);
-    if (program < 0 || sb_host_begin(&jailer->host, program, &jailer->start_error) != 0)
-        return;
+    int rc = sb_host_begin(&jailer->host, err);
+    if (rc != 0)
+        return rc;
     prctl(PR_SET_DUMPABLE, 0);
-    prepare(jailer, &jailer->start_error);
+    return janitor_start(jailer, err);
+}
+
+static int start_host(struct jailer *jailer, struct sb_error *err)
+{
+    int program = open_program(err);
+    int rc = program >= 0 ? sb_host_settle(&jailer->host, program, err) : program;
+    return rc == 0 ? prepare(jailer, err) : rc;
 }
 
 static int serve(int link)
 {
     static struct jailer jailer = {.link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
+    int started = start_together(&jailer, &jailer.start_error);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     policy_init(&jailer.policy);
     int rc = open_loop(&jailer, link);
-    if (rc == 0)
-        start_host(&jailer);
+    if (rc == 0 && started == 0)
+        start_host(&jailer, &jailer.start_error);
     if (rc == 0)
         rc = bx_loop_run(&jailer.loop);
     janitor_stop(&jailer);

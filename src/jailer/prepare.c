@@ -17,13 +17,11 @@ static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS
 static int prepare_together(struct jailer *jailer, struct sb_error *err)
 {
     int rc = sb_host_copy_mounts(err);
-    if (rc == 0)
-        rc = janitor_start(jailer, err);
     if (rc != 0)
         return rc;
     if (jailer->host.cgroups.owner == 0)
         sb_host_find_cgroups(&jailer->host); /* before the root is gone */
-    rc = sb_host_new_root(err);
+    rc = sb_host_new_root(&jailer->host, err);
     if (rc == 0)
         rc = janitor_brief(jailer, err);
     if (rc != 0)
@@ -33,20 +31,26 @@ static int prepare_together(struct jailer *jailer, struct sb_error *err)
     return rc == 0 ? sb_host_check_root(&jailer->host, err) : rc;
 }
 
+static int prepare_alone(struct jailer *jailer, struct sb_error *err)
+{
+    int rc = jailer->host.empty_root ? 0 : sb_host_empty_root(&jailer->host, err);
+    return rc == 0 && !jailer->net_ready ? sb_host_new_net(err) : rc;
+}
+
 int prepare(struct jailer *jailer, struct sb_error *err)
 {
     int rc = 0;
     if (jailer->janitor.leaving)
         janitor_reap(jailer);
     if (jailer->janitor.pid == 0) {
-        rc = prepare_together(jailer, err);
-        jailer->net_ready = rc == 0;
-        return rc;
+        rc = janitor_start(jailer, err);
+        if (rc == 0)
+            rc = janitor_watch(jailer);
+        if (rc != 0)
+            *err = (struct sb_error){.code = -rc, .text = "cannot start the janitor"};
     }
-    if (!jailer->host.empty_root)
-        rc = sb_host_empty_root(&jailer->host, err);
-    if (rc == 0 && !jailer->net_ready)
-        rc = sb_host_new_net(err);
+    if (rc == 0)
+        rc = jailer->janitor.briefed ? prepare_alone(jailer, err) : prepare_together(jailer, err);
     jailer->net_ready = rc == 0;
     return rc;
 }
