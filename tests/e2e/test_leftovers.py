@@ -39,6 +39,13 @@ def names_below(pid: int) -> dict[str, int]:
     return found
 
 
+def kill_if_there(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def kill_when_there(running: Running, target: str) -> bool:
     """Kills the process of that name as soon as it exists; False when the run was over before."""
     end_time = time.monotonic() + 5 * SLOW
@@ -122,10 +129,7 @@ def test_kill_while_ending(bx: Bioxen, target: str) -> None:
             pass
         pid = names_below(running.cli.pid).get(target)
         if pid is not None:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill_if_there(pid)
         wait_or_kill(running, target)
         assert running.cli.returncode in (0, 125, 137, -9)
         for stream in (running.cli.stdout, running.cli.stderr):
@@ -143,7 +147,7 @@ def test_kill_two_at_once(bx_any: Bioxen, pair: tuple[str, str]) -> None:
         running.wait_line()
         names = names_below(running.cli.pid)
         for target in pair:
-            os.kill(names[target], signal.SIGKILL)
+            kill_if_there(names[target])
         wait_or_kill(running, str(pair))
         for stream in (running.cli.stdout, running.cli.stderr):
             close(stream)
@@ -226,6 +230,24 @@ def test_after_an_ordinary_end_nothing_is_left_at_once(bx_any: Bioxen, code: str
     orphans = hostview.orphans()
     cgroups = [d for d in hostview.cgroup_directories() if not hostview.instance_is_alive(d)]
     assert result.report and not orphans and not cgroups, (orphans, cgroups)
+
+
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_to_the_cli_at_any_moment(bx_any: Bioxen, name: str, status: int) -> None:
+    """From the first instruction on: either the signal's default action, or its exit status; and a clean host."""
+    before = hostview.host_state()
+    dice = random.Random()
+    for _ in range(ROUNDS):
+        running = bx_any.start("run", "--timeout", "20s", "-e", "while true do end")
+        pause = time.monotonic() + dice.uniform(0, 0.030)
+        while time.monotonic() < pause:
+            pass
+        running.cli.send_signal(getattr(signal, name))
+        wait_or_kill(running, f"(not at all: {name} to the CLI)")
+        assert running.cli.returncode in (status, -getattr(signal, name)), running.cli.returncode
+        for stream in (running.cli.stdout, running.cli.stderr):
+            close(stream)
+        hostview.assert_nothing_left(before, bx_any.scratch)
 
 
 def test_network_namespaces_do_not_pile_up(bx: Bioxen) -> None:
