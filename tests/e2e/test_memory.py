@@ -73,7 +73,7 @@ def test_native_code_meets_the_kernels_limit(bx: Bioxen, profile: str) -> None:
     local size = 256 << 20
     local at = p.call(9, 0, size, 3, 0x22, -1, 0)
     if at < 0 then print('refused', p.errname(-at)) return end
-    for i = 0, (size >> 12) - 1 do p.poke(at, i << 12, 'x') end
+    for i = 0, (size >> 12) - 1 do p.poke(at + (i << 12), 'x') end
     print('ESCAPED')"""
     result = bx.eval(code, "--memory", "32MiB", "--profile", profile)
     assert b"ESCAPED" not in result.out
