@@ -89,7 +89,7 @@ def test_native_code_of_an_ordinary_user(bx_user: Bioxen) -> None:
     for i = 1, 512 do
       local at = p.call(9, 0, 1 << 20, 3, 0x22, -1, 0)
       if at < 0 then break end
-      for page = 0, 255 do p.poke(at, page << 12, 'x') end
+      for page = 0, 255 do p.poke(at + (page << 12), 'x') end
       got = i
     end
     print(got)"""
