@@ -48,6 +48,9 @@ struct vm_heap_block {
  * neighbours. */
 #define BEYOND_CACHES 2048
 
+/* A heap is looked through again for no less than this. */
+#define WORTH_IT (64 * 1024)
+
 #define PAGE 4096u
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -61,13 +64,13 @@ void vm_heap_init(struct vm_heap *heap)
     mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
     mallopt(M_TRIM_THRESHOLD, TRIM_FROM);
     mallopt(M_TOP_PAD, TOP_PAD);
-    uintptr_t now = (uintptr_t)sbrk(0);
-    *heap = (struct vm_heap){.ceiling = PTRDIFF_MAX, .start = now, .end = now, .kept_limit = KEPT_AT_START};
+    *heap = (struct vm_heap){.ceiling = PTRDIFF_MAX, .limit = PTRDIFF_MAX, .kept_limit = KEPT_AT_START};
+    vm_footprint_init(&heap->footprint);
 }
 
 void vm_heap_set_ceiling(struct vm_heap *heap, size_t bytes)
 {
-    heap->ceiling = bytes < PTRDIFF_MAX ? bytes : PTRDIFF_MAX;
+    heap->limit = heap->ceiling = bytes < PTRDIFF_MAX ? bytes : PTRDIFF_MAX;
     if (heap->kept_limit > 0)
         heap->kept_limit = bytes / KEPT_PART < KEPT_MOST ? bytes / KEPT_PART : KEPT_MOST;
 }
@@ -121,13 +124,56 @@ static void give_back_kept(struct vm_heap *heap)
     heap->kept = 0;
 }
 
+/* Live blocks that are not mappings of their own. */
+static size_t live(const struct vm_heap *heap)
+{
+    return heap->used > heap->footprint.mapped ? heap->used - heap->footprint.mapped : 0;
+}
+
+static size_t footprint(const struct vm_heap *heap)
+{
+    return vm_footprint_now(&heap->footprint, live(heap));
+}
+
+/* While the heap has holes, live blocks may grow by what the footprint leaves, and then it is looked at again. */
+static void set_limit(struct vm_heap *heap)
+{
+    heap->limit = heap->ceiling;
+    if (heap->footprint.filled == VM_ALL_OF_IT)
+        return;
+    size_t now = footprint(heap), room = now < heap->ceiling ? heap->ceiling - now : 0;
+    if (heap->used + room < heap->ceiling)
+        heap->limit = heap->used + room;
+}
+
+static void change_mapped(struct vm_heap *heap, size_t from, size_t to)
+{
+    if (likely(from == to))
+        return;
+    heap->footprint.mapped += to - from;
+    set_limit(heap);
+}
+
+static void trim(struct vm_heap *heap)
+{
+    give_back_kept(heap);
+    vm_footprint_trim(&heap->footprint, live(heap));
+    set_limit(heap);
+}
+
+/* Looks at what malloc has taken of the kernel. Returns whether that is within the ceiling. */
+static bool measure(struct vm_heap *heap)
+{
+    return vm_footprint_measure(&heap->footprint, live(heap), heap->ceiling) == 0;
+}
+
 static inline void release(struct vm_heap *heap, void *block, size_t size)
 {
     size_t bytes = cost(size);
     heap->used -= bytes;
     if (keep(heap, block, bytes))
         return;
-    heap->mapped -= mapping(block, size);
+    change_mapped(heap, mapping(block, size), 0);
     free(block);
 }
 
@@ -150,26 +196,10 @@ static bool refused_before(struct vm_heap *heap, size_t size)
     return same;
 }
 
-/* May `more` bytes of live blocks be added for a request of that size? (No ceiling is so high that this wraps around.) */
+/* May `more` bytes of live blocks be added for a request of that size? (No limit is so high that this wraps.) */
 static inline bool is_too_much(const struct vm_heap *heap, size_t size, size_t more)
 {
-    return size > heap->ceiling || heap->used + more > heap->ceiling;
-}
-
-/* The process's memory as far as it is known here; never less than what it is. */
-static inline size_t footprint(const struct vm_heap *heap)
-{
-    return heap->end - heap->start + heap->mapped;
-}
-
-/* Looks where the heap ends now, and accepts that as long as the footprint is within the ceiling. */
-static bool measure(struct vm_heap *heap)
-{
-    uintptr_t end = (uintptr_t)sbrk(0);
-    if (end > heap->end && end - heap->start + heap->mapped > heap->ceiling)
-        return false;
-    heap->end = end;
-    return footprint(heap) <= heap->ceiling;
+    return size > heap->ceiling || heap->used + more > heap->limit;
 }
 
 /* Does a new block lie in memory that the process did not have? What malloc asks the kernel for is for the
@@ -177,25 +207,46 @@ static bool measure(struct vm_heap *heap)
  * beyond it anyway). */
 static inline bool is_beyond(const struct vm_heap *heap, const void *block, size_t size)
 {
-    return (uintptr_t)block + size > heap->end;
+    return (uintptr_t)block + size > heap->footprint.end;
 }
 
 /*
- * Undoes an allocation that took the process above its ceiling. Its memory goes back to the kernel as far as
- * it is whole pages. What is left of it lies beyond heap->end, which stays where it was, and so is refused
- * again: else every refusal would grant the next request a page, and the script would creep on with a full
- * collection for each.
+ * Undoes an allocation that took the process above its ceiling. What is left of its memory lies beyond the end
+ * that was accepted, which stays where it was, and so is refused again: else every refusal would grant the
+ * next request a page, and the script would creep on with a full collection for each.
  */
-static void *take_back(struct vm_heap *heap, void *block, size_t size)
+static void undo(struct vm_heap *heap, void *block, size_t size)
 {
     heap->used -= cost(size);
-    heap->mapped -= mapping(block, size);
+    change_mapped(heap, mapping(block, size), 0);
     void *larger = size < BEYOND_CACHES ? realloc(block, BEYOND_CACHES) : NULL;
     free(larger != NULL ? larger : block);
-    give_back_kept(heap);
-    malloc_trim(0);
-    measure(heap);
-    return refuse(heap, size);
+}
+
+/* A block of malloc's, or NULL when that is too much. */
+static inline void *obtain(struct vm_heap *heap, size_t size, size_t bytes)
+{
+    void *block = malloc(bytes - 8);
+    if (unlikely(block == NULL))
+        return NULL;
+    heap->used += bytes;
+    if (likely(!is_beyond(heap, block, size)))
+        return block;
+    change_mapped(heap, 0, mapping(block, size));
+    if (measure(heap))
+        return block;
+    undo(heap, block, size);
+    return NULL;
+}
+
+/* Memory is short. Gives back what is not needed; returns whether it is worth another try. */
+static bool make_room(struct vm_heap *heap, size_t size, size_t bytes)
+{
+    if (size > heap->ceiling || heap->used + bytes > heap->ceiling)
+        return false;
+    trim(heap);
+    /* Not for the last few bytes: looking through the heap for each of them would take for ever. */
+    return heap->limit == heap->ceiling || heap->used + bytes + WORTH_IT <= heap->limit;
 }
 
 static void *acquire(struct vm_heap *heap, size_t size)
@@ -203,32 +254,39 @@ static void *acquire(struct vm_heap *heap, size_t size)
     size_t bytes = cost(size);
     if (unlikely(heap->refused != 0) && refused_before(heap, size))
         return NULL;
-    if (unlikely(is_too_much(heap, size, bytes)))
-        return refuse(heap, size);
-    void *block = bytes <= VM_HEAP_SMALL ? take_kept(heap, bytes) : NULL;
-    if (block == NULL) {
-        block = malloc(bytes - 8);
-        if (unlikely(block == NULL))
-            return refuse(heap, size);
-        if (unlikely(is_beyond(heap, block, size))) {
+    if (likely(!is_too_much(heap, size, bytes))) {
+        void *block = bytes <= VM_HEAP_SMALL ? take_kept(heap, bytes) : NULL;
+        if (block != NULL) {
             heap->used += bytes;
-            heap->mapped += mapping(block, size);
-            return measure(heap) ? block : take_back(heap, block, size);
+            return block;
         }
+        block = obtain(heap, size, bytes);
+        if (likely(block != NULL))
+            return block;
     }
-    heap->used += bytes;
-    return block;
+    void *block = make_room(heap, size, bytes) ? obtain(heap, size, bytes) : NULL;
+    return block != NULL ? block : refuse(heap, size);
 }
 
-/* May realloc do as it likes? A block that is mapped grows where it is; another may be moved, with both in
- * memory. */
+static bool fits(struct vm_heap *heap, size_t more)
+{
+    return more <= heap->ceiling && footprint(heap) <= heap->ceiling - more;
+}
+
+/* May realloc do as it likes? A block that is mapped grows where it is, page by page; another may be moved, with
+ * both in memory for a while. */
 static bool has_room(struct vm_heap *heap, size_t mapped, size_t old_size, size_t new_size)
 {
     size_t more = mapped > 0 ? new_size - old_size + 2 * PAGE : new_size + TOP_PAD + 2 * PAGE;
-    if (more > heap->ceiling)
+    if (likely(fits(heap, more)))
+        return true;
+    measure(heap);
+    if (fits(heap, more))
+        return true;
+    if (mapped == 0)
         return false;
-    size_t most = heap->ceiling - more;
-    return footprint(heap) <= most || (measure(heap) && footprint(heap) <= most);
+    trim(heap);
+    return fits(heap, more);
 }
 
 static void *move(struct vm_heap *heap, void *block, size_t old_size, size_t new_size)
@@ -245,7 +303,8 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
 {
     if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
         return NULL;
-    if (unlikely(is_too_much(heap, new_size, cost(new_size) - cost(old_size))))
+    size_t more = cost(new_size) - cost(old_size);
+    if (unlikely(is_too_much(heap, new_size, more)) && !make_room(heap, new_size, more))
         return refuse(heap, new_size);
     size_t mapped = mapping(block, old_size);
     if (unlikely(!has_room(heap, mapped, old_size, new_size)))
@@ -253,8 +312,8 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
     void *grown = realloc(block, new_size);
     if (unlikely(grown == NULL))
         return refuse(heap, new_size);
-    heap->used += cost(new_size) - cost(old_size);
-    heap->mapped += mapping(grown, new_size) - mapped;
+    heap->used += more;
+    change_mapped(heap, mapped, mapping(grown, new_size));
     if (is_beyond(heap, grown, new_size))
         measure(heap);
     return grown;
@@ -269,7 +328,7 @@ static void *shrink_mapped(struct vm_heap *heap, void *block, size_t mapped, siz
         return NULL;
     memcpy(moved, block, new_size);
     free(block);
-    heap->mapped -= mapped;
+    change_mapped(heap, mapped, 0);
     return moved;
 }
 
@@ -283,7 +342,7 @@ static void *shrink(struct vm_heap *heap, void *block, size_t old_size, size_t n
         shrunk = realloc(block, new_size);
         if (unlikely(shrunk == NULL))
             shrunk = block; /* it is large enough */
-        heap->mapped += mapping(shrunk, new_size) - mapped;
+        change_mapped(heap, mapped, mapping(shrunk, new_size));
     }
     heap->used -= cost(old_size) - cost(new_size);
     return shrunk;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "footprint.h"
+
 /* Blocks of up to this size (header included) are kept for the next request when they are freed. */
 #define VM_HEAP_SMALL 256
 
@@ -18,10 +20,9 @@ struct vm_heap_block;
 
 struct vm_heap {
     size_t ceiling;    /* bytes; PTRDIFF_MAX is none */
+    size_t limit;      /* of `used`: the ceiling, or less while the heap has holes that were given back */
     size_t used;       /* live blocks, as malloc sizes them */
-    size_t mapped;     /* the part of the process that malloc mapped for large blocks */
-    uintptr_t start;   /* where the process's heap began */
-    uintptr_t end;     /* where it ends at most: it may have become smaller since that was looked at */
+    struct vm_footprint footprint;
     size_t refused;    /* a request that was refused while the script had the collector stopped, else 0 */
     lua_State *L;      /* whose heap this is, once there is one */
     size_t kept;       /* bytes in the lists below, and how many they may be */

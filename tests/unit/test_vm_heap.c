@@ -61,7 +61,7 @@ static void test_books_balance(void **state)
     large = change(large, 30 * MIB, 5 * MIB);
     large = change(large, 5 * MIB, 100);
     assert_int_equal(heap.used, 112);
-    assert_int_equal(heap.mapped, 0);
+    assert_int_equal(heap.footprint.mapped, 0);
     change(large, 100, 0);
     assert_int_equal(heap.used, 0);
 }

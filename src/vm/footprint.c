@@ -1,0 +1,73 @@
+/*
+ * footprint.c - what the process has of the kernel, and giving back what it does not need.
+ *
+ * A heap seldom shrinks at its end: one live block there holds all. When memory runs short, free pages inside
+ * the heap are given back, and the heap counts for less than its length from then on. How much less is a
+ * lower bound, made of malloc's own figures: each free piece is whole pages but for two at most. As the holes fill
+ * again the heap counts for more, by as much as its live blocks have grown.
+ */
+#include "footprint.h"
+
+#include <malloc.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+
+/* Of a free piece this much may stay: what is left of a page at both of its ends, and malloc's own words in it. */
+#define KEPT_OF_A_PIECE (2 * PAGE + 64)
+
+void vm_footprint_init(struct vm_footprint *footprint)
+{
+    uintptr_t now = (uintptr_t)sbrk(0);
+    *footprint = (struct vm_footprint){.start = now, .end = now, .filled = VM_ALL_OF_IT};
+}
+
+/* With the heap's end at `end`. */
+static size_t count(const struct vm_footprint *footprint, uintptr_t end, size_t live)
+{
+    size_t length = end - footprint->start, filled = footprint->filled;
+    if (filled != VM_ALL_OF_IT && live > footprint->live)
+        filled += live - footprint->live;
+    return (filled < length ? filled : length) + footprint->mapped;
+}
+
+size_t vm_footprint_now(const struct vm_footprint *footprint, size_t live)
+{
+    return count(footprint, footprint->end, live);
+}
+
+int vm_footprint_measure(struct vm_footprint *footprint, size_t live, size_t ceiling)
+{
+    uintptr_t end = (uintptr_t)sbrk(0);
+    if (end > footprint->end && count(footprint, end, live) > ceiling)
+        return -1;
+    footprint->end = end;
+    return vm_footprint_now(footprint, live) <= ceiling ? 0 : -1;
+}
+
+/* Does the syscall filter let free pages go? (Tried on a page that is not in use.) */
+static bool can_give_back(void)
+{
+    static char page[PAGE] __attribute__((aligned(PAGE)));
+    return madvise(page, PAGE, MADV_DONTNEED) == 0;
+}
+
+void vm_footprint_trim(struct vm_footprint *footprint, size_t live)
+{
+    malloc_trim(0);
+    uintptr_t end = (uintptr_t)sbrk(0);
+    if (end < footprint->end)
+        footprint->end = end;
+    footprint->filled = VM_ALL_OF_IT;
+    struct mallinfo2 info = mallinfo2();
+    size_t kept = info.fsmblks + info.ordblks * KEPT_OF_A_PIECE;
+    if (info.fordblks <= kept || !can_give_back())
+        return;
+    size_t holes = info.fordblks - kept, length = footprint->end - footprint->start;
+    if (holes < length) {
+        footprint->filled = length - holes;
+        footprint->live = live;
+    }
+}
