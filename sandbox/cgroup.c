@@ -1,10 +1,11 @@
 /*
- * cgroup.c - makes a cgroup for each jail, and removes it; v1 and v2 differ only in the operations of their tables.
+ * cgroup.c - makes a cgroup for each jail, and removes it; v1 and v2 differ only in the operations of their
+ * tables.
  *
- * A group's name holds the pid of the process that made it, and its directory in the first hierarchy is locked by
- * flock while that process lives. So whoever comes later can tell a stale group from a living one without a file of
- * state. The first hierarchy is the first to be made and the last to be removed: what is left of a killed process
- * is always found there.
+ * A group's name holds the pid of the process that made it, and its directory in the first hierarchy is
+ * locked by flock while that process lives. So whoever comes later can tell a stale group from a living one
+ * without a file of state. The first hierarchy is the first to be made and the last to be removed: what is
+ * left of a killed process is always found there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ void sb_cgroup_clear(struct sb_cgroup *group)
     *group = (struct sb_cgroup){.dir = {-1, -1, -1}, .join = {-1, -1, -1}};
 }
 
-bool sb_cgroup_uses(const struct sb_cgroup_host *host, const struct sb_limits *limits, enum sb_controller controller)
+bool sb_cgroup_uses(const struct sb_cgroup_host *host, const struct sb_limits *limits,
+                    enum sb_controller controller)
 {
     if (controller == SB_CPU && limits->cpus_milli >= 1000)
         return false;
@@ -70,7 +72,8 @@ static int make_dir(const struct sb_cgroup_host *host, struct sb_cgroup *group, 
     return fd >= 0 ? 0 : -EAGAIN;
 }
 
-static int make_dirs(const struct sb_cgroup_host *host, struct sb_cgroup *group, const struct sb_limits *limits)
+static int make_dirs(const struct sb_cgroup_host *host, struct sb_cgroup *group,
+                     const struct sb_limits *limits)
 {
     for (int i = 0; i < SB_CONTROLLERS; i++) {
         int rc = 0;

@@ -26,7 +26,10 @@ static const char *const names[HIERARCHIES] = {
     [UNIFIED] = NULL,
 };
 
-/* For each hierarchy: the path of our own cgroup in it, and the directory in which that shows; empty when unknown. */
+/*
+ * For each hierarchy: the path of our own cgroup in it, and the directory in which that shows; empty when
+ * unknown.
+ */
 struct places {
     char own[HIERARCHIES][SB_CGROUP_PATH_MAX];
     char directory[HIERARCHIES][SB_CGROUP_PATH_MAX];
@@ -68,7 +71,8 @@ static bool guess_unified(struct places *places)
 {
     static const char *const points[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
     for (unsigned i = 0; i < sizeof points / sizeof *points; i++) {
-        if (is_there(points[i], CGROUP2_SUPER_MAGIC) && guess(places, UNIFIED, points[i], CGROUP2_SUPER_MAGIC)) {
+        if (is_there(points[i], CGROUP2_SUPER_MAGIC) &&
+            guess(places, UNIFIED, points[i], CGROUP2_SUPER_MAGIC)) {
             snprintf(places->unified_point, SB_CGROUP_PATH_MAX, "%s", points[i]);
             return true;
         }
@@ -85,7 +89,9 @@ static bool guess_all(struct places *places)
         if (places->own[i][0] != '\0')
             all = guess(places, i, point, CGROUP_SUPER_MAGIC) && all;
     }
-    /* A controller is in one hierarchy only: with the memory controller in v1, the unified one is not asked. */
+    /*
+     * A controller is in one hierarchy only: with the memory controller in v1, the unified one is not asked.
+     */
     if (places->own[SB_MEMORY][0] == '\0' && places->own[UNIFIED][0] != '\0')
         all = guess_unified(places) && all;
     return all;
@@ -96,7 +102,8 @@ static void read_mount(const char *line, struct places *places)
     struct sb_cgroup_mount *mount = &places->mount;
     for (int i = 0; i < HIERARCHIES; i++) {
         char *directory = places->directory[i];
-        if (directory[0] != '\0' || places->own[i][0] == '\0' || !sb_cgroup_parse_mount(line, names[i], mount))
+        if (directory[0] != '\0' || places->own[i][0] == '\0' ||
+            !sb_cgroup_parse_mount(line, names[i], mount))
             continue;
         if (!sb_cgroup_directory(mount, places->own[i], directory, SB_CGROUP_PATH_MAX))
             directory[0] = '\0';

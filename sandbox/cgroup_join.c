@@ -1,4 +1,7 @@
-/* cgroup_join.c - the child's side: it joins its v1 groups by itself, and then takes them for the root of its view. */
+/*
+ * cgroup_join.c - the child's side: it joins its v1 groups by itself, and then takes them for the root of its
+ * view.
+ */
 #include <errno.h>
 #include <sched.h>
 #include <unistd.h>

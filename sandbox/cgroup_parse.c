@@ -1,6 +1,6 @@
 /*
- * cgroup_parse.c - reads the kernel's words about cgroups: mountinfo, /proc/self/cgroup, names. Pure functions: they open
- * nothing, and take any text without reading past its end.
+ * cgroup_parse.c - reads the kernel's words about cgroups: mountinfo, /proc/self/cgroup, names. Pure
+ * functions: they open nothing, and take any text without reading past its end.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,8 @@ static bool copy_unescaped(const char *from, size_t length, char *out, size_t si
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
         char c = from[i];
-        if (c == '\\' && i + 3 < length && is_octal(from[i + 1]) && is_octal(from[i + 2]) && is_octal(from[i + 3])) {
+        if (c == '\\' && i + 3 < length && is_octal(from[i + 1]) && is_octal(from[i + 2]) &&
+            is_octal(from[i + 3])) {
             c = (char)((from[i + 1] - '0') * 64 + (from[i + 2] - '0') * 8 + (from[i + 3] - '0'));
             i += 3;
         }

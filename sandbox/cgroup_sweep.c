@@ -1,6 +1,6 @@
 /*
- * cgroup_sweep.c - takes away what processes that were killed could not: groups with our name whose lock is free.
- * It kills nothing outside such a group.
+ * cgroup_sweep.c - takes away what processes that were killed could not: groups with our name whose lock is
+ * free. It kills nothing outside such a group.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -103,7 +103,10 @@ static bool is_stale(int dir, pid_t owner)
     return !owner_lives || time(NULL) - status.st_ctime > YOUNG_SECONDS;
 }
 
-/* A child that was between clone and exec still holds the lock of its dead parent, until it sees that and ends. */
+/*
+ * A child that was between clone and exec still holds the lock of its dead parent, until it sees that and
+ * ends.
+ */
 static bool wait_for_lock(int dir)
 {
     int rc = -1;

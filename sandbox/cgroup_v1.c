@@ -1,7 +1,7 @@
 /*
- * cgroup_v1.c - the operations of the old interface, where each controller may be a hierarchy of its own. A child joins by
- * writing 0 into the `tasks` file of each: moving a process from outside, through cgroup.procs, waits for a
- * grace period of the kernel (10 ms).
+ * cgroup_v1.c - the operations of the old interface, where each controller may be a hierarchy of its own. A
+ * child joins by writing 0 into the `tasks` file of each: moving a process from outside, through
+ * cgroup.procs, waits for a grace period of the kernel (10 ms).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,9 @@ static int v1_prepare(struct sb_cgroup *group)
     return 0;
 }
 
-/* Memory and swap together. Where swap is not accounted, the group at least does not start to swap by itself. */
+/*
+ * Memory and swap together. Where swap is not accounted, the group at least does not start to swap by itself.
+ */
 static int write_swap(int dir, uint64_t bytes)
 {
     int rc = sb_write_at(dir, "memory.memsw.limit_in_bytes", "%llu", (unsigned long long)bytes);

@@ -1,8 +1,9 @@
 /*
  * cgroup_v2.c - the operations of the unified interface, and the walk to a place where groups may be made.
  *
- * Our own cgroup holds processes, so it cannot have controllers for children ("no internal processes"). The walk goes
- * up from there to the nearest directory that is ours to write and gives its children the controllers, or can be made to.
+ * Our own cgroup holds processes, so it cannot have controllers for children ("no internal processes"). The
+ * walk goes up from there to the nearest directory that is ours to write and gives its children the
+ * controllers, or can be made to.
  */
 #include <errno.h>
 #include <fcntl.h>

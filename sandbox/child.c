@@ -1,9 +1,9 @@
 /*
  * child.c - from clone to exec: the steps that turn a copy of the jailer into a jail, in order.
  *
- * After clone the child has a copy of its parent's memory and of its every descriptor. It makes system calls only: no
- * allocation, no stdio, no lock. What it needs was made final in the plan. A step that fails is reported to the parent
- * by number and errno, and the child ends; nothing is skipped.
+ * After clone the child has a copy of its parent's memory and of its every descriptor. It makes system calls
+ * only: no allocation, no stdio, no lock. What it needs was made final in the plan. A step that fails is
+ * reported to the parent by number and errno, and the child ends; nothing is skipped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +20,15 @@ static const struct {
     const char *name;
     int (*run)(struct sb_child *child);
 } steps[] = {
-    /* clone3 gave: new user, pid, mount, ipc and uts namespaces. Inherited: the jailer's empty network namespace, its
-     * empty root, its session without a terminal */
+    /*
+     * clone3 gave: new user, pid, mount, ipc and uts namespaces. Inherited: the jailer's empty network
+     * namespace, its empty root, its session without a terminal
+     */
     {"signals", sb_step_signals},                 /* nothing blocked, nothing ignored */
     {"cgroup", sb_step_cgroup},                   /* v1: joins by itself; v2: was born in it */
     {"cgroup namespace", sb_step_cgroup_namespace},
     {"host name", sb_step_host_name},
-    {"bounding set", sb_step_bounding_set},       /* empty; 41 calls, so it is done while the parent is busy too */
+    {"bounding set", sb_step_bounding_set},       /* empty; 41 calls, while the parent is busy too */
     {"go", sb_step_wait},                         /* the parent wrote the id maps and made the mounts */
     {"user", sb_step_ids},                        /* the jail's own uid and gid, secure bits locked */
     {"keyring", sb_step_keyring},                 /* not the caller's */
@@ -70,7 +72,9 @@ int sb_step_signals(struct sb_child *child)
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : -errno;
 }
 
-/* One byte, with the mounts that were prepared for us; the end of file says that the parent died or gave up. */
+/*
+ * One byte, with the mounts that were prepared for us; the end of file says that the parent died or gave up.
+ */
 int sb_step_wait(struct sb_child *child)
 {
     char byte;
@@ -79,8 +83,10 @@ int sb_step_wait(struct sb_child *child)
         struct cmsghdr align;
     } control;
     struct iovec part = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
     close(child->parent_end);
     ssize_t got = recvmsg(child->sync, &message, MSG_CMSG_CLOEXEC);
     if (got != 1)

@@ -1,8 +1,10 @@
 /*
- * creds.c - who a jail is: user namespace and id maps on the parent's side, ids and capabilities on the child's.
+ * creds.c - who a jail is: user namespace and id maps on the parent's side, ids and capabilities on the
+ * child's.
  *
- * A privileged host gives each jail a host uid of its own, made from the pid of the jail's first process: a pid is not given
- * to anybody else while that process lives, so no two jails share a uid and no table of uids is kept.
+ * A privileged host gives each jail a host uid of its own, made from the pid of the jail's first process: a
+ * pid is not given to anybody else while that process lives, so no two jails share a uid and no table of uids
+ * is kept.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +30,8 @@
 
 static bool has_capabilities(void)
 {
-    static const int needed[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_DAC_OVERRIDE, CAP_KILL, CAP_SYS_CHROOT, CAP_SYS_PTRACE};
+    static const int needed[] = {CAP_SYS_ADMIN,    CAP_SETUID, CAP_SETGID,     CAP_SETPCAP,
+                                 CAP_DAC_OVERRIDE, CAP_KILL,   CAP_SYS_CHROOT, CAP_SYS_PTRACE};
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     struct __user_cap_data_struct data[2] = {{0}, {0}};
     if (syscall(SYS_capget, &head, data) != 0)
@@ -46,7 +49,10 @@ static bool in_first_user_namespace(int proc_fd)
     return fstatat(proc_fd, "self/ns/user", &status, 0) == 0 && status.st_ino == 0xEFFFFFFDu;
 }
 
-/* Root of a container may have a handful of ids only; then jails cannot have their own, and root counts as a user. */
+/*
+ * Root of a container may have a handful of ids only; then jails cannot have their own, and root counts as a
+ * user.
+ */
 static bool has_ids(int proc_fd, const char *file)
 {
     char text[1024];
@@ -82,7 +88,8 @@ int sb_creds_become_root(uid_t uid, gid_t gid, struct sb_error *err)
 {
     int proc_fd = AT_FDCWD;
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-        return sb_fail_errno(err, errno, "this user may not make a user namespace (bioxen doctor says what mends it)");
+        return sb_fail_errno(err, errno,
+                             "this user may not make a user namespace (bioxen doctor says what mends it)");
     int rc = sb_write_at(proc_fd, "/proc/self/setgroups", "deny");
     if (rc != 0)
         return sb_fail_errno(err, -rc, "cannot write /proc/self/setgroups");
@@ -103,8 +110,9 @@ int sb_creds_map(const struct sb_host *host, pid_t pid, struct sb_error *err)
 /* ---- the child's side ---- */
 
 /*
- * The session keyring passes through fork, exec and every namespace. A new one is charged to the uid's small quota of keys;
- * when that is used up, what the child has is still not the caller's keyring but the jailer's own, empty one.
+ * The session keyring passes through fork, exec and every namespace. A new one is charged to the uid's small
+ * quota of keys; when that is used up, what the child has is still not the caller's keyring but the jailer's
+ * own, empty one.
  */
 int sb_step_keyring(struct sb_child *child)
 {
@@ -114,7 +122,10 @@ int sb_step_keyring(struct sb_child *child)
     return errno == ENOSYS || errno == EDQUOT ? 0 : -errno;
 }
 
-/* With the secure bits locked, a change of ids neither takes nor gives capabilities: they go in a step of their own. */
+/*
+ * With the secure bits locked, a change of ids neither takes nor gives capabilities: they go in a step of
+ * their own.
+ */
 int sb_step_ids(struct sb_child *child)
 {
     const struct sb_host *host = child->plan->host;

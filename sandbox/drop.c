@@ -1,9 +1,10 @@
 /*
  * drop.c - how a program that was started with privileges gives them up for good, by libcap.
  *
- * The order matters. The secure bits and the bounding set need CAP_SETPCAP, so they go first; with them locked
- * a change of the uid neither clears nor restores capabilities behind our back; the capabilities themselves go
- * last but for no_new_privs. What was done is read back: a kernel that says yes and does nothing is an error.
+ * The order matters. The secure bits and the bounding set need CAP_SETPCAP, so they go first; with them
+ * locked a change of the uid neither clears nor restores capabilities behind our back; the capabilities
+ * themselves go last but for no_new_privs. What was done is read back: a kernel that says yes and does
+ * nothing is an error.
  */
 #include <errno.h>
 #include <grp.h>
@@ -47,7 +48,10 @@ static int drop_bounding(char *why, size_t size)
 
 static int change_ids(uid_t uid, gid_t gid, char *why, size_t size)
 {
-    /* Whoever keeps its ids keeps its groups too where it must: in a user namespace of one id nobody can leave them. */
+    /*
+     * Whoever keeps its ids keeps its groups too where it must: in a user namespace of one id nobody can
+     * leave them.
+     */
     if (have(CAP_SETGID) && setgroups(0, NULL) != 0 && uid != getuid())
         return refuse(why, size, "cannot leave the supplementary groups", errno);
     if (setresgid(gid, gid, gid) != 0)

@@ -7,7 +7,8 @@
 
 #include "internal.h"
 
-__attribute__((format(printf, 3, 0))) static void set(struct sb_error *err, int code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void set(struct sb_error *err, int code, const char *format,
+                                                      va_list args)
 {
     err->code = code;
     vsnprintf(err->text, sizeof err->text, format, args);

@@ -2,8 +2,8 @@
  * gen_filters.c - a build-time tool: compiles the rows of profiles.def into seccomp programs and prints them
  * as C arrays (filters.h), together with the table of rows for documents and tests.
  *
- * It runs on the build machine only. So the jail itself links no libseccomp, pays nothing to compile a filter,
- * and what it installs is constant data that can be read before it is trusted.
+ * It runs on the build machine only. So the jail itself links no libseccomp, pays nothing to compile a
+ * filter, and what it installs is constant data that can be read before it is trusted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +128,8 @@ static void print_program(unsigned profile, const char *name)
         die("cannot read back", name, errno);
     printf("static const struct sock_filter filter_%s[] = {\n", name);
     for (size_t i = 0; i < (size_t)length / sizeof(program[0]); i++)
-        printf("    {0x%04x, %u, %u, 0x%08x},\n", program[i].code, program[i].jt, program[i].jf, program[i].k);
+        printf("    {0x%04x, %u, %u, 0x%08x},\n", program[i].code, program[i].jt, program[i].jf,
+               program[i].k);
     printf("};\n\n");
     close(fd);
     seccomp_release(ctx);

@@ -1,6 +1,6 @@
 /*
- * host.c - what is done once, before any jail: privileges, cgroups, and the two things of which each jail gets
- * a copy or the original, an empty root and an empty network namespace.
+ * host.c - what is done once, before any jail: privileges, cgroups, and the two things of which each jail
+ * gets a copy or the original, an empty root and an empty network namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,8 @@ int sb_host_begin(struct sb_host *host, struct sb_error *err)
 int sb_host_settle(struct sb_host *host, int program_fd, struct sb_error *err)
 {
     host->program_fd = program_fd;
-    setsid(); /* no jail has a controlling terminal, nor is a session leader, who could get one; it fails for a leader */
+    /* No jail has a controlling terminal, nor is a session leader, who could get one. It fails for a leader. */
+    setsid();
     if (host->privileged && setgroups(0, NULL) != 0)
         return sb_fail_errno(err, errno, "cannot leave the supplementary groups");
     /* The jails inherit it, where they cannot afford one of their own. */
@@ -121,7 +122,9 @@ int sb_host_open_net(const struct sb_host *host, struct sb_error *err)
 
 int sb_host_enter_net(int fd, struct sb_error *err)
 {
-    return setns(fd, CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot enter the prepared network namespace");
+    return setns(fd, CLONE_NEWNET) == 0
+               ? 0
+               : sb_fail_errno(err, errno, "cannot enter the prepared network namespace");
 }
 
 int sb_host_copy_mounts(struct sb_error *err)
@@ -146,7 +149,10 @@ int sb_host_new_root(struct sb_host *host, struct sb_error *err)
 
 void sb_host_drop_old_root(const struct sb_host *host)
 {
-    /* Whether it worked, sb_host_check_root tells. Who enters the namespace stands on what is uppermost: the old root. */
+    /*
+     * Whether it worked, sb_host_check_root tells. Who enters the namespace stands on what is uppermost: the
+     * old root.
+     */
     if (setns(host->small_ns, CLONE_NEWNS) == 0) {
         umount2(".", MNT_DETACH);
         setns(host->wide_ns, CLONE_NEWNS);

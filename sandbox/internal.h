@@ -1,5 +1,6 @@
 /*
- * internal.h - what the files of libsandbox share among themselves. Not for anybody else, but for its unit tests.
+ * internal.h - what the files of libsandbox share among themselves. Not for anybody else, but for its unit
+ * tests.
  */
 #ifndef SB_INTERNAL_H
 #define SB_INTERNAL_H
@@ -7,7 +8,8 @@
 #include "sandbox.h"
 
 #define SB_PATH_MAX 4096
-#define SB_CGROUP_PATH_MAX 1024 /* longer ones count as not found: they are on the stack, and read at each start */
+#define SB_CGROUP_PATH_MAX                                                                                   \
+    1024 /* longer ones count as not found: they are on the stack, and read at each start */
 
 /* Descriptors inside the child, from the step that orders them until exec. */
 enum { SB_FD_SYNC = SB_HANDED_FDS + 1, SB_FD_PROGRAM, SB_FD_FREE };
@@ -15,7 +17,8 @@ enum { SB_FD_SYNC = SB_HANDED_FDS + 1, SB_FD_PROGRAM, SB_FD_FREE };
 /* ---- error.c ---- */
 int sb_fail(struct sb_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* With ": <strerror(code)>" added. */
-int sb_fail_errno(struct sb_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int sb_fail_errno(struct sb_error *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void sb_close(int *fd);
 
 /* ---- files.c: small kernel files ---- */
@@ -56,7 +59,10 @@ struct sb_cgroup_ops {
 
 extern const struct sb_cgroup_ops sb_cgroup_v1, sb_cgroup_v2;
 
-/* Where v2 groups may be made, walking up from `path`, the directory of our own cgroup inside the mount `point`. */
+/*
+ * Where v2 groups may be made, walking up from `path`, the directory of our own cgroup inside the mount
+ * `point`.
+ */
 int sb_cgroup_v2_find(char *path, const char *point, bool found[SB_CONTROLLERS]);
 /* Kills what is in a group of either version, one process at a time. */
 void sb_cgroup_kill_each(int dir);
@@ -64,8 +70,11 @@ void sb_cgroup_kill_each(int dir);
 void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd);
 void sb_cgroup_host_fini(struct sb_cgroup_host *host);
 void sb_cgroup_clear(struct sb_cgroup *group);
-/* Is the controller needed for these limits, and there? A whole processor needs none: a jail has one thread. */
-bool sb_cgroup_uses(const struct sb_cgroup_host *host, const struct sb_limits *limits, enum sb_controller controller);
+/*
+ * Is the controller needed for these limits, and there? A whole processor needs none: a jail has one thread.
+ */
+bool sb_cgroup_uses(const struct sb_cgroup_host *host, const struct sb_limits *limits,
+                    enum sb_controller controller);
 int sb_cgroup_make(struct sb_cgroup_host *host, struct sb_cgroup *group, const struct sb_limits *limits,
                    struct sb_error *err);
 /* Limits for a group that may lack a controller so far. */

@@ -8,10 +8,16 @@
 
 #include "internal.h"
 
-/* The program itself, its stack, and libc's buffers: what a jail maps beside the heap that its limit is about. */
+/*
+ * The program itself, its stack, and libc's buffers: what a jail maps beside the heap that its limit is
+ * about.
+ */
 #define ADDRESS_SPACE_EXTRA (16ull << 20)
 #define DATA_EXTRA          (2ull << 20)
-/* Lua's limit of 200 nested C calls, each with a buffer of 1 KiB on the stack, and room for a pattern in each. */
+/*
+ * Lua's limit of 200 nested C calls, each with a buffer of 1 KiB on the stack, and room for a pattern in
+ * each.
+ */
 #define STACK_BYTES (8ull << 20)
 /* A file on a writable mount; scratch space has its own, smaller limit. */
 #define FILE_BYTES (1ull << 30)
@@ -24,7 +30,8 @@ static void add(struct sb_plan *plan, int resource, uint64_t value)
 {
     struct rlimit inherited;
     /* Not above what the caller lives under: raising a hard limit needs a privilege that the jail has not. */
-    if (getrlimit(resource, &inherited) == 0 && inherited.rlim_max != RLIM_INFINITY && inherited.rlim_max < value)
+    if (getrlimit(resource, &inherited) == 0 && inherited.rlim_max != RLIM_INFINITY &&
+        inherited.rlim_max < value)
         value = inherited.rlim_max;
     plan->rlimits[plan->rlimit_count++] = (struct sb_plan_rlimit){resource, value};
 }

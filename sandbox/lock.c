@@ -47,7 +47,8 @@ int sb_lock_filter(enum sb_filter filter)
     if (code == NULL)
         return -EINVAL;
     /* The kernel only reads the program; its struct lacks the const. */
-    struct sock_fprog program = {.len = (unsigned short)count, .filter = (struct sock_filter *)(uintptr_t)code};
+    struct sock_fprog program = {.len = (unsigned short)count,
+                                 .filter = (struct sock_filter *)(uintptr_t)code};
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : -errno;
 }
 

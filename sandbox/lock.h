@@ -43,10 +43,10 @@ void sb_lock_die(void) __attribute__((noreturn));
 int sb_lock_verify(char *why, size_t size);
 
 /*
- * For a program that was started with privileges: empties the supplementary groups, becomes uid and gid (real,
- * effective, saved), gives up every capability in all five sets, locks the secure bits and sets no_new_privs.
- * Then it reads all of that back. Without the privilege to change ids, uid and gid must be the present
- * ones; the rest is done all the same. The parent-death signal is lost by this: set it afterwards.
+ * For a program that was started with privileges: empties the supplementary groups, becomes uid and gid
+ * (real, effective, saved), gives up every capability in all five sets, locks the secure bits and sets
+ * no_new_privs. Then it reads all of that back. Without the privilege to change ids, uid and gid must be the
+ * present ones; the rest is done all the same. The parent-death signal is lost by this: set it afterwards.
  * Returns 0 or -errno with a reason in `why`.
  */
 int sb_lock_drop(uid_t uid, gid_t gid, char *why, size_t size);

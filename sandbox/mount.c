@@ -1,9 +1,10 @@
 /*
  * mount.c - the parent's side of mounts: host directories, cloned for one jail.
  *
- * Whoever asks hands in an O_PATH descriptor, which proves that they can reach the place. The mount that it stands on belongs
- * to their mount namespace, so the same place is found again in ours by its path, without following a single
- * symlink, and is taken only if it is the very same inode: a path that was swapped in between is refused.
+ * Whoever asks hands in an O_PATH descriptor, which proves that they can reach the place. The mount that it
+ * stands on belongs to their mount namespace, so the same place is found again in ours by its path, without
+ * following a single symlink, and is taken only if it is the very same inode: a path that was swapped in
+ * between is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,8 @@
 
 #define OPEN_TREE_FLAGS (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
 
-static int path_of(const struct sb_plan *plan, const struct sb_plan_mount *mount, char *path, struct sb_error *err)
+static int path_of(const struct sb_plan *plan, const struct sb_plan_mount *mount, char *path,
+                   struct sb_error *err)
 {
     char link[40];
     snprintf(link, sizeof link, "self/fd/%d", mount->source_fd);
@@ -39,7 +41,8 @@ static int open_same(const struct sb_plan *plan, const struct sb_plan_mount *mou
     int rc = path_of(plan, mount, path, err);
     if (rc != 0)
         return rc;
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+                           .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
     if (fd < 0)
         return sb_fail_errno(err, errno, "cannot open the source of the mount /%s", mount->target);
@@ -51,7 +54,9 @@ static int open_same(const struct sb_plan *plan, const struct sb_plan_mount *mou
     return sb_fail(err, ESTALE, "the source of the mount /%s was replaced meanwhile", mount->target);
 }
 
-/* With AT_RECURSIVE only where the kernel insists: an ordinary user may not take away what is mounted below. */
+/*
+ * With AT_RECURSIVE only where the kernel insists: an ordinary user may not take away what is mounted below.
+ */
 static int clone_tree(int fd, unsigned *recursive)
 {
     *recursive = 0;
@@ -65,25 +70,31 @@ static int clone_tree(int fd, unsigned *recursive)
 
 static int set_attributes(int tree, unsigned recursive, const struct mount_attr *attr)
 {
-    return syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, attr, sizeof *attr) == 0 ? 0 : -errno;
+    return syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, attr, sizeof *attr) == 0 ? 0
+                                                                                                    : -errno;
 }
 
 /*
- * The jail's uid is nobody's on the host. An idmapped mount shows the caller's files as the jail's own, and what the
- * jail writes as the caller's. A file system without that can still be read, as far as its files are public.
+ * The jail's uid is nobody's on the host. An idmapped mount shows the caller's files as the jail's own, and
+ * what the jail writes as the caller's. A file system without that can still be read, as far as its files are
+ * public.
  */
-static int map_ids(const struct sb_plan_mount *mount, int tree, unsigned recursive, int users, struct sb_error *err)
+static int map_ids(const struct sb_plan_mount *mount, int tree, unsigned recursive, int users,
+                   struct sb_error *err)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)users};
     int rc = set_attributes(tree, recursive, &attr);
     if (rc == 0 || !mount->writable)
         return 0;
-    return sb_fail_errno(err, -rc,
-                         "the file system of the mount /%s has no idmapped mounts, so it cannot be writable for root's VM: "
-                         "mount it read-only, or start bioxen as an ordinary user", mount->target);
+    return sb_fail_errno(
+        err, -rc,
+        "the file system of the mount /%s has no idmapped mounts, so it cannot be writable for root's VM: "
+        "mount it read-only, or start bioxen as an ordinary user",
+        mount->target);
 }
 
-static int make_tree(const struct sb_plan *plan, const struct sb_plan_mount *mount, int users, struct sb_error *err)
+static int make_tree(const struct sb_plan *plan, const struct sb_plan_mount *mount, int users,
+                     struct sb_error *err)
 {
     int fd = open_same(plan, mount, err);
     if (fd < 0)
@@ -123,7 +134,9 @@ int sb_mount_trees(const struct sb_plan *plan, pid_t pid, int trees[SB_MOUNTS_MA
     int users = openat(host->proc_fd, link, O_RDONLY | O_CLOEXEC);
     if (users < 0)
         return sb_fail_errno(err, errno, "cannot open the user namespace of the jail");
-    int rc = setns(host->wide_ns, CLONE_NEWNS) == 0 ? 0 : sb_fail_errno(err, errno, "cannot enter the mount namespace");
+    int rc = setns(host->wide_ns, CLONE_NEWNS) == 0
+                 ? 0
+                 : sb_fail_errno(err, errno, "cannot enter the mount namespace");
     if (rc == 0) {
         rc = make_trees(plan, users, trees, err);
         if (setns(host->small_ns, CLONE_NEWNS) != 0) {

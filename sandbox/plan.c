@@ -1,6 +1,6 @@
 /*
- * plan.c - checks what a caller wants and makes it final. After this, nothing depends on the caller's memory but argv
- * and the descriptors.
+ * plan.c - checks what a caller wants and makes it final. After this, nothing depends on the caller's memory
+ * but argv and the descriptors.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,10 +31,12 @@ static int check_fds(const struct sb_spec *spec, struct sb_error *err)
 static int refuse_cpus(const struct sb_host *host, struct sb_error *err)
 {
     if (host->privileged)
-        return sb_fail(err, ENOTSUP, "nothing here can enforce the limit cpus: no cgroup with the cpu controller can be "
-                                     "written: is /sys/fs/cgroup mounted, and not read-only?");
-    return sb_fail(err, ENOTSUP, "nothing here can enforce the limit cpus: no cgroup with the cpu controller is delegated "
-                                 "to this user: start it by systemd-run --user --scope -p Delegate=yes");
+        return sb_fail(err, ENOTSUP,
+                       "nothing here can enforce the limit cpus: no cgroup with the cpu controller can be "
+                       "written: is /sys/fs/cgroup mounted, and not read-only?");
+    return sb_fail(err, ENOTSUP,
+                   "nothing here can enforce the limit cpus: no cgroup with the cpu controller is delegated "
+                   "to this user: start it by systemd-run --user --scope -p Delegate=yes");
 }
 
 static int choose_enforcers(const struct sb_host *host, const struct sb_spec *spec, struct sb_plan *plan,
@@ -64,7 +66,8 @@ static int plan_mount(const struct sb_mount *mount, struct sb_plan_mount *out, s
     if (fstat(mount->source_fd, &status) != 0)
         return sb_fail_errno(err, errno, "cannot look at the source of the mount %s", mount->target);
     if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
-        return sb_fail(err, ENOTDIR, "the source of the mount %s is neither a directory nor a file", mount->target);
+        return sb_fail(err, ENOTDIR, "the source of the mount %s is neither a directory nor a file",
+                       mount->target);
     out->source_fd = mount->source_fd;
     out->writable = mount->writable;
     out->is_directory = S_ISDIR(status.st_mode);

@@ -1,8 +1,9 @@
 /*
- * root.c - the child's root directory, when it has files: a small read-only tmpfs of its own, with /tmp and the mounts.
+ * root.c - the child's root directory, when it has files: a small read-only tmpfs of its own, with /tmp and
+ * the mounts.
  *
- * It is built before any hostile code exists, in a file system that nobody else sees, by descriptors: no path of a
- * stranger is followed. (Images and their symlinks are how container run-times lose this race.)
+ * It is built before any hostile code exists, in a file system that nobody else sees, by descriptors: no path
+ * of a stranger is followed. (Images and their symlinks are how container run-times lose this race.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +87,10 @@ static int make_read_only(int root)
     return syscall(SYS_mount_setattr, root, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0 ? 0 : -errno;
 }
 
-/* pivot_root(".", ".") stacks the old root on the new one, from where it is taken off: no directory is needed for it. */
+/*
+ * pivot_root(".", ".") stacks the old root on the new one, from where it is taken off: no directory is needed
+ * for it.
+ */
 static int enter(int root)
 {
     if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)

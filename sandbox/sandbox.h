@@ -7,8 +7,8 @@
  *           It is the last thing that can fail for want of memory; the child allocates nothing
  *   jail    a running one: sb_spawn makes it, sb_jail_reap takes the dead, sb_jail_fini removes the rest
  *
- * The library never prints, never exits (but in the child that becomes the jail), runs no thread, and works for
- * one thread of one process. It keeps no state outside the structures below. Their members are its own
+ * The library never prints, never exits (but in the child that becomes the jail), runs no thread, and works
+ * for one thread of one process. It keeps no state outside the structures below. Their members are its own
  * business, except where a comment says that they are for the caller to read.
  *
  * Functions return 0 or -errno, and fill the error that they were handed.
@@ -86,10 +86,10 @@ struct sb_host {
 };
 
 /*
- * Takes stock, before anything else is done: which privileges, which cgroups. Without privileges it becomes uid 0 of a
- * new user namespace and leaves for a private copy of the caller's mounts. `program_fd` is the static executable that
- * every jail runs (taken over). The calling process must have one thread; it becomes the leader of a session, so that no
- * jail has a terminal.
+ * Takes stock, before anything else is done: which privileges, which cgroups. Without privileges it becomes
+ * uid 0 of a new user namespace and leaves for a private copy of the caller's mounts. `program_fd` is the
+ * static executable that every jail runs (taken over). The calling process must have one thread; it becomes
+ * the leader of a session, so that no jail has a terminal.
  */
 int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err);
 
@@ -114,8 +114,9 @@ int sb_host_enter_net(int fd, struct sb_error *err);
 int sb_host_empty_root(struct sb_host *host, struct sb_error *err);
 
 /*
- * Its parts, for whoever does not want to wait until the kernel has let go of the old root: another process of the same
- * user namespace drops it by host->small_ns (and waits), while sb_host_check_root returns as soon as it is out of sight.
+ * Its parts, for whoever does not want to wait until the kernel has let go of the old root: another process
+ * of the same user namespace drops it by host->small_ns (and waits), while sb_host_check_root returns as soon
+ * as it is out of sight.
  */
 int sb_host_copy_mounts(struct sb_error *err);
 int sb_host_new_root(struct sb_host *host, struct sb_error *err);
@@ -125,12 +126,15 @@ int sb_host_check_root(struct sb_host *host, struct sb_error *err);
 /* Back to the caller's mounts, when no jail is to be made for a while. */
 void sb_host_leave_root(struct sb_host *host);
 
-/* Makes a cgroup ahead of its jail, with these limits. What fails here is tried again, and reported, by sb_spawn. */
+/*
+ * Makes a cgroup ahead of its jail, with these limits. What fails here is tried again, and reported, by
+ * sb_spawn.
+ */
 void sb_host_park(struct sb_host *host, const struct sb_limits *limits);
 
 /*
- * Kills and removes what processes that no longer live left in our cgroup directories. `dead` (0: none) is one that is
- * known to be dead, though its pid may still be there.
+ * Kills and removes what processes that no longer live left in our cgroup directories. `dead` (0: none) is
+ * one that is known to be dead, though its pid may still be there.
  */
 void sb_host_sweep(struct sb_host *host, pid_t dead);
 
@@ -197,7 +201,8 @@ struct sb_death {
     uint32_t oom_kills;
 };
 
-int sb_plan_make(struct sb_host *host, const struct sb_spec *spec, struct sb_plan *plan, struct sb_error *err);
+int sb_plan_make(struct sb_host *host, const struct sb_spec *spec, struct sb_plan *plan,
+                 struct sb_error *err);
 
 /* On failure nothing of the jail is left. */
 int sb_spawn(const struct sb_plan *plan, struct sb_jail *jail, struct sb_error *err);
@@ -206,8 +211,8 @@ int sb_spawn(const struct sb_plan *plan, struct sb_jail *jail, struct sb_error *
 void sb_jail_kill(struct sb_jail *jail);
 
 /*
- * A dying jail waits until its mounts are taken apart, unless somebody holds them: then whoever closes jail->mount_ns waits.
- * To be called while it lives; without effect when it does not.
+ * A dying jail waits until its mounts are taken apart, unless somebody holds them: then whoever closes
+ * jail->mount_ns waits. To be called while it lives; without effect when it does not.
  */
 void sb_jail_hold_mounts(const struct sb_host *host, struct sb_jail *jail);
 

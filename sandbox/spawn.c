@@ -1,8 +1,9 @@
 /*
  * spawn.c - the parent's side: from a plan to a running jail, and from a dead jail to nothing.
  *
- * The child parks itself after the steps that need nobody, the parent does what depends on its pid (id maps, idmapped
- * mounts) and lets it go. Whatever fails on either side, the child is killed and reaped and the cgroup removed.
+ * The child parks itself after the steps that need nobody, the parent does what depends on its pid (id maps,
+ * idmapped mounts) and lets it go. Whatever fails on either side, the child is killed and reaped and the
+ * cgroup removed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +86,8 @@ static int explain(const struct sb_child_report *report, struct sb_error *err)
 {
     const char *step = sb_child_step_name(report->step);
     if (strcmp(step, "exec") == 0 && report->code == EACCES)
-        return sb_fail(err, EACCES, "the program of the VM must be readable and executable for everybody (chmod a+rx)");
+        return sb_fail(err, EACCES,
+                       "the program of the VM must be readable and executable for everybody (chmod a+rx)");
     return sb_fail_errno(err, report->code, "the jail's step \"%s\" failed", step);
 }
 
@@ -117,7 +119,8 @@ static int start_child(const struct sb_plan *plan, struct sb_jail *jail, int syn
     bool born_inside = plan->host->cgroups.ops == &sb_cgroup_v2;
     pid_t pid = clone_child(&jail->cgroup, born_inside, &jail->pidfd);
     if (pid == 0) {
-        struct sb_child child = {.plan = plan, .group = &jail->cgroup, .sync = sync[1], .parent_end = sync[0]};
+        struct sb_child child = {
+            .plan = plan, .group = &jail->cgroup, .sync = sync[1], .parent_end = sync[0]};
         sb_child_run(&child);
     }
     if (dumpable)
@@ -184,7 +187,10 @@ int sb_jail_take(const struct sb_host *host, struct sb_jail *jail, struct sb_dea
         return -errno;
     if (info.si_pid == 0)
         return -EAGAIN;
-    /* A child that asked for PTRACE_TRACEME makes its parent hear of stops. A stop is no death, but deserves one. */
+    /*
+     * A child that asked for PTRACE_TRACEME makes its parent hear of stops. A stop is no death, but deserves
+     * one.
+     */
     if (info.si_code != CLD_EXITED && info.si_code != CLD_KILLED && info.si_code != CLD_DUMPED) {
         sb_jail_kill(jail);
         return -EAGAIN;

@@ -1,6 +1,6 @@
 /*
- * jail_wire.c - the checks of every message on the link. They trust nothing but the length that the kernel reports,
- * read only inside it, and keep nothing.
+ * jail_wire.c - the checks of every message on the link. They trust nothing but the length that the kernel
+ * reports, read only inside it, and keep nothing.
  */
 #include "jail_wire.h"
 
@@ -71,7 +71,8 @@ static const char *check_mounts(const struct jw_spawn *spawn)
 static const char *check_scratch(const struct jw_spawn *spawn)
 {
     if (spawn->profile == JW_RESTRICTED)
-        return spawn->tmp_bytes == 0 && spawn->tmp_inodes == 0 ? NULL : "scratch space needs the profile full";
+        return spawn->tmp_bytes == 0 && spawn->tmp_inodes == 0 ? NULL
+                                                               : "scratch space needs the profile full";
     if (spawn->tmp_bytes < 4096 || spawn->tmp_bytes > BX_BYTES_MAX)
         return "the size of /tmp is out of range";
     if (spawn->tmp_inodes < 2 || spawn->tmp_inodes > INODES_MAX)

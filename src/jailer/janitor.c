@@ -1,11 +1,12 @@
 /*
- * janitor.c - a second process of the same program that waits for the first one's death. VMs die with their parent by the
- * kernel's hand (PDEATHSIG), but cgroups outlive everybody: when the jailer was killed, the janitor removes them.
- * It holds a duplicate of the link: bioxend sees its end only when both are gone, and so everything else is.
+ * janitor.c - a second process of the same program that waits for the first one's death. VMs die with their
+ * parent by the kernel's hand (PDEATHSIG), but cgroups outlive everybody: when the jailer was killed, the
+ * janitor removes them. It holds a duplicate of the link: bioxend sees its end only when both are gone, and
+ * so everything else is.
  *
- * It also does what takes time and no thought. While the jailer starts, it makes the first network namespace and takes
- * off the old root; later it removes what killed instances left, and closes the mount namespaces of dead VMs, for
- * which the kernel waits until every processor has passed a quiet point.
+ * It also does what takes time and no thought. While the jailer starts, it makes the first network namespace
+ * and takes off the old root; later it removes what killed instances left, and closes the mount namespaces of
+ * dead VMs, for which the kernel waits until every processor has passed a quiet point.
  */
 #include <errno.h>
 #include <poll.h>
@@ -35,7 +36,10 @@ static void make_net(const struct sb_host *host, int socket)
         close(fd);
 }
 
-/* Where the cgroups are (a descriptor for each base that is there), and, last, the namespace with the new root. */
+/*
+ * Where the cgroups are (a descriptor for each base that is there), and, last, the namespace with the new
+ * root.
+ */
 static bool hear_brief(struct sb_host *host, int socket)
 {
     struct sb_cgroup_host cgroups;
@@ -55,7 +59,9 @@ static bool hear_brief(struct sb_host *host, int socket)
     return true;
 }
 
-/* Returns 0 when the jailer ends in order, 1 to go on, -1 when its end of the socket is closed: it is dying. */
+/*
+ * Returns 0 when the jailer ends in order, 1 to go on, -1 when its end of the socket is closed: it is dying.
+ */
 static int hear_news(struct sb_host *host, int socket)
 {
     char news;

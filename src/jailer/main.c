@@ -1,9 +1,9 @@
 /*
  * main.c - bioxen-jailer, the privileged hand: makes jails for bioxend and takes the dead.
  *
- * Usage: bioxen-jailer --link-fd 3, started by libbioxen; or --doctor-fd 3, which tries what a jail needs and ends.
- * It reads fixed-size requests and the kernel's files, and nothing else: no script, no configuration, no byte of a
- * client. Its life hangs on the link: when that ends, everything that it made ends.
+ * Usage: bioxen-jailer --link-fd 3, started by libbioxen; or --doctor-fd 3, which tries what a jail needs and
+ * ends. It reads fixed-size requests and the kernel's files, and nothing else: no script, no configuration,
+ * no byte of a client. Its life hangs on the link: when that ends, everything that it made ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,8 @@ static void forget_environment(void)
 
 static void ignore_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
+    static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE, SIGUSR1,
+                                  SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
     for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
 }
@@ -64,7 +65,8 @@ static int open_program(struct sb_error *err)
         return fd;
     if (fd >= 0)
         close(fd);
-    *err = (struct sb_error){.code = ENOENT, .text = PROGRAM " is not beside bioxen-jailer: install bioxen again"};
+    *err = (struct sb_error){.code = ENOENT,
+                             .text = PROGRAM " is not beside bioxen-jailer: install bioxen again"};
     return -ENOENT;
 }
 
@@ -98,7 +100,8 @@ static int start_host(struct jailer *jailer, struct sb_error *err)
 
 static int serve(int link)
 {
-    static struct jailer jailer = {.link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
+    static struct jailer jailer = {
+        .link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
     int started = start_together(&jailer, &jailer.start_error);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     policy_init(&jailer.policy);
@@ -118,7 +121,8 @@ int main(int argc, char **argv)
     static const char *const link_option[] = {"--link-fd"}, *const doctor_option[] = {"--doctor-fd"};
     int fd;
     /* The doctor goes on where only close_range is refused: that is one of its findings. */
-    if (argc > 1 && strcmp(argv[1], doctor_option[0]) == 0 && startup_fds(argc, argv, doctor_option, 1, &fd) != -EINVAL)
+    if (argc > 1 && strcmp(argv[1], doctor_option[0]) == 0 &&
+        startup_fds(argc, argv, doctor_option, 1, &fd) != -EINVAL)
         return doctor_main(fd);
     if (startup_fds(argc, argv, link_option, 1, &fd) != 0) {
         fprintf(stderr, "bioxen-jailer: started without its socket: use bioxen, which starts it\n");

@@ -1,6 +1,6 @@
 /*
- * policy.c - what the jailer decides for itself, at its start and for good: whatever bioxend asks for afterwards, it
- * gets no more than this.
+ * policy.c - what the jailer decides for itself, at its start and for good: whatever bioxend asks for
+ * afterwards, it gets no more than this.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ void policy_init(struct policy *policy)
 {
     struct rlimit descriptors;
     raise_descriptor_limit(&descriptors);
-    uint64_t by_descriptors = descriptors.rlim_cur > FDS_RESERVED ? (descriptors.rlim_cur - FDS_RESERVED) / FDS_PER_VM : 1;
+    uint64_t by_descriptors =
+        descriptors.rlim_cur > FDS_RESERVED ? (descriptors.rlim_cur - FDS_RESERVED) / FDS_PER_VM : 1;
     policy->vms_max = by_descriptors < VMS_MAX ? (uint32_t)by_descriptors : VMS_MAX;
     /* Where no cgroup counts it, a scratch file system is memory that no other limit sees. */
     struct sysinfo info;

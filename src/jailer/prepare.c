@@ -1,10 +1,11 @@
 /*
- * prepare.c - everything that the next VM needs and that does not depend on what it is: an empty root, an empty network
- * namespace, a cgroup, a janitor. Most of it is made before anybody asks.
+ * prepare.c - everything that the next VM needs and that does not depend on what it is: an empty root, an
+ * empty network namespace, a cgroup, a janitor. Most of it is made before anybody asks.
  *
- * For the first VM two processes work side by side, because a start is what a user waits for. When that VM is dead and
- * was the only one (`bioxen run`), all is given back at once, so that the end takes no time. Whoever asks for a second
- * VM will ask for more: from then on what was made stays, and the next network namespace is made ahead.
+ * For the first VM two processes work side by side, because a start is what a user waits for. When that VM is
+ * dead and was the only one (`bioxen run`), all is given back at once, so that the end takes no time. Whoever
+ * asks for a second VM will ask for more: from then on what was made stays, and the next network namespace is
+ * made ahead.
  */
 #include <unistd.h>
 
@@ -13,7 +14,10 @@
 /* What most VMs ask for: their cgroup can be made before they ask. */
 static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, BX_DEFAULT_CPUS_MILLI};
 
-/* The janitor makes the network namespace and waits for the kernel to let go of the old root; we do all the rest. */
+/*
+ * The janitor makes the network namespace and waits for the kernel to let go of the old root; we do all the
+ * rest.
+ */
 static int prepare_together(struct jailer *jailer, struct sb_error *err)
 {
     int rc = sb_host_copy_mounts(err);

@@ -1,6 +1,6 @@
 /*
- * reaper.c - takes the dead and tells bioxend. A VM is dead when the kernel says that its process was reaped, and
- * for nothing less: not for a stop, not for a signal on its way.
+ * reaper.c - takes the dead and tells bioxend. A VM is dead when the kernel says that its process was reaped,
+ * and for nothing less: not for a stop, not for a signal on its way.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 /*
- * table.c - the requests of bioxend, one row each. Every request was checked for its form by jw_request_check, is
- * checked against the policy, and is answered; a message that bioxend never sends is the end of the relation.
+ * table.c - the requests of bioxend, one row each. Every request was checked for its form by
+ * jw_request_check, is checked against the policy, and is answered; a message that bioxend never sends is the
+ * end of the relation.
  */
 #include <errno.h>
 #include <poll.h>
@@ -24,8 +25,10 @@ _Static_assert((int)SB_LIMIT_MEMORY == (int)JW_LIMIT_MEMORY && (int)SB_LIMIT_CPU
                "limits");
 _Static_assert(SB_MOUNTS_MAX == BX_MOUNTS_MAX && SB_TARGET_MAX == BX_MOUNT_TARGET_MAX, "mounts");
 
-/* bioxend is the only reader. While it does not read, there is nothing better to do than to wait: nothing that it was
- * promised may get lost, and RLIMIT_CPU stands behind the timers. */
+/*
+ * bioxend is the only reader. While it does not read, there is nothing better to do than to wait: nothing
+ * that it was promised may get lost, and RLIMIT_CPU stands behind the timers.
+ */
 void jailer_reply(struct jailer *jailer, const struct jw_reply *reply)
 {
     struct iovec part = {(void *)(uintptr_t)reply, sizeof *reply};
@@ -56,7 +59,8 @@ static void reply_spawned(const struct vm *vm, const struct sb_plan *plan)
     jailer_reply(vm->jailer, &reply);
 }
 
-static void fill_spec(const struct jw_spawn *spawn, const int *fds, struct sb_mount *mounts, struct sb_spec *spec)
+static void fill_spec(const struct jw_spawn *spawn, const int *fds, struct sb_mount *mounts,
+                      struct sb_spec *spec)
 {
     static const char *const argv[][3] = {
         [JW_RESTRICTED] = {"bioxen-vm", "restricted", NULL},
@@ -79,8 +83,8 @@ static void fill_spec(const struct jw_spawn *spawn, const int *fds, struct sb_mo
         mounts[i] = (struct sb_mount){fds[3 + i], spawn->mounts[i].target, spawn->mounts[i].writable};
 }
 
-static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn *spawn, const struct sb_plan *plan,
-                    struct sb_error *err)
+static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn *spawn,
+                    const struct sb_plan *plan, struct sb_error *err)
 {
     int rc = sb_spawn(plan, &vm->jail, err);
     if (rc != 0) {
@@ -102,7 +106,8 @@ static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn 
     return 0;
 }
 
-static int spawn_vm(struct jailer *jailer, const struct jw_request *request, const int *fds, struct sb_error *err)
+static int spawn_vm(struct jailer *jailer, const struct jw_request *request, const int *fds,
+                    struct sb_error *err)
 {
     static struct sb_plan plan; /* large, and used by one spawn at a time */
     struct sb_mount mounts[BX_MOUNTS_MAX];
@@ -172,14 +177,15 @@ static void dispatch(struct jailer *jailer, const struct jw_request *request, co
 }
 
 /*
- * A spawn that is well addressed but asks for something impossible (one mount inside another) has an answer. Anything else
- * that is not sound was not sent by the bioxend that we know.
+ * A spawn that is well addressed but asks for something impossible (one mount inside another) has an answer.
+ * Anything else that is not sound was not sent by the bioxend that we know.
  */
 static void refuse(struct jailer *jailer, const struct jw_request *request, ssize_t length, const char *wrong)
 {
     struct sb_error err = {.code = EINVAL};
     snprintf(err.text, sizeof err.text, "%s", wrong);
-    if (length == sizeof *request && request->magic == JW_MAGIC && request->type == JW_SPAWN && request->vm != 0)
+    if (length == sizeof *request && request->magic == JW_MAGIC && request->type == JW_SPAWN &&
+        request->vm != 0)
         reply_failed(jailer, request->vm, &err);
     else
         jailer_shut_down(jailer);

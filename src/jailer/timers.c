@@ -1,6 +1,6 @@
 /*
- * timers.c - CPU time: a POSIX timer on each VM's own CPU clock, so that a VM that waits costs nothing. Behind it stands
- * RLIMIT_CPU, which counts whole seconds.
+ * timers.c - CPU time: a POSIX timer on each VM's own CPU clock, so that a VM that waits costs nothing.
+ * Behind it stands RLIMIT_CPU, which counts whole seconds.
  */
 #include <errno.h>
 #include <sys/signalfd.h>
@@ -49,8 +49,8 @@ int timers_start(struct vm *vm, uint64_t cpu_time_ms)
 {
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = CPU_TIMER_SIGNAL};
     event.sigev_value.sival_int = (int)vm->number;
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(cpu_time_ms / 1000), .tv_nsec = (long)(cpu_time_ms % 1000) * 1000000}};
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(cpu_time_ms / 1000),
+                                           .tv_nsec = (long)(cpu_time_ms % 1000) * 1000000}};
     int rc = clock_getcpuclockid(vm->jail.pid, &vm->clock);
     if (rc != 0)
         return -rc;

@@ -150,8 +150,8 @@ static void test_mount_targets(void **state)
 {
     (void)state;
     static const char *const good[] = {"/a", "/app/x", "/...", "/.a", "/a..b", "/tmpx", "/a b"};
-    static const char *const bad[] = {"", "a", "/", "//", "/a/", "/a//b", "/.", "/..", "/a/.", "/a/..", "/a/../b", "/./a",
-                                      "/tmp", "/tmp/x"};
+    static const char *const bad[] = {"",    "a",    "/",     "//",      "/a/",  "/a//b", "/.",
+                                      "/..", "/a/.", "/a/..", "/a/../b", "/./a", "/tmp",  "/tmp/x"};
     for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
         struct jw_request request = full_request(0);
         request.spawn.mount_count = 1;
@@ -172,7 +172,8 @@ static void test_mounts_do_not_overlap(void **state)
     static const struct {
         const char *a, *b;
         int sound;
-    } pairs[] = {{"/a", "/b", 1}, {"/a", "/ab", 1}, {"/a/b", "/a/c", 1}, {"/a", "/a", 0}, {"/a", "/a/b", 0}, {"/a/b", "/a", 0}};
+    } pairs[] = {{"/a", "/b", 1}, {"/a", "/ab", 1},  {"/a/b", "/a/c", 1},
+                 {"/a", "/a", 0}, {"/a", "/a/b", 0}, {"/a/b", "/a", 0}};
     for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct jw_request request = full_request(0);
         request.spawn.mount_count = 2;
@@ -215,9 +216,11 @@ static const char *check_reply(const struct jw_reply *reply)
 static void test_replies(void **state)
 {
     (void)state;
-    struct jw_reply spawned = {.magic = JW_MAGIC, .type = JW_SPAWNED, .vm = 1, .u.spawned = {.pid = 4, .cpus_enforcer = 6}};
+    struct jw_reply spawned = {
+        .magic = JW_MAGIC, .type = JW_SPAWNED, .vm = 1, .u.spawned = {.pid = 4, .cpus_enforcer = 6}};
     struct jw_reply failed = {.magic = JW_MAGIC, .type = JW_FAILED, .vm = 1, .u.failed = {12, "no memory"}};
-    struct jw_reply death = {.magic = JW_MAGIC, .type = JW_DEATH, .vm = 1, .u.death = {.wait_code = 2, .wait_status = 9}};
+    struct jw_reply death = {
+        .magic = JW_MAGIC, .type = JW_DEATH, .vm = 1, .u.death = {.wait_code = 2, .wait_status = 9}};
     assert_null(check_reply(&spawned));
     assert_null(check_reply(&failed));
     assert_null(check_reply(&death));

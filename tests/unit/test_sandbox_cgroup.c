@@ -1,6 +1,6 @@
 /*
- * test_sandbox_cgroup.c - what the sandbox reads of the kernel's words about cgroups, and what it writes. The files of a
- * cgroup are played by ordinary ones: which bytes go where is what is tested, not the kernel.
+ * test_sandbox_cgroup.c - what the sandbox reads of the kernel's words about cgroups, and what it writes. The
+ * files of a cgroup are played by ordinary ones: which bytes go where is what is tested, not the kernel.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,8 +43,16 @@ static void test_broken_mount_lines(void **state)
 {
     (void)state;
     struct sb_cgroup_mount mount;
-    static const char *const broken[] = {"", "\n", " - ", "1 2 3", "1 2 3 / /x rw", " - cgroup2 a b", "1 2 - cgroup2 a b",
-                                         "1 2 3 / /x rw - cgroup2", "1 2 3 / /x rw - cgroup2 x", "- - - - - cgroup"};
+    static const char *const broken[] = {"",
+                                         "\n",
+                                         " - ",
+                                         "1 2 3",
+                                         "1 2 3 / /x rw",
+                                         " - cgroup2 a b",
+                                         "1 2 - cgroup2 a b",
+                                         "1 2 3 / /x rw - cgroup2",
+                                         "1 2 3 / /x rw - cgroup2 x",
+                                         "- - - - - cgroup"};
     for (unsigned i = 0; i < sizeof broken / sizeof *broken; i++) {
         assert_false(sb_cgroup_parse_mount(broken[i], NULL, &mount));
         assert_false(sb_cgroup_parse_mount(broken[i], "memory", &mount));
@@ -82,9 +90,17 @@ static void test_directory(void **state)
     static const struct {
         const char *root, *own, *directory;
     } cases[] = {
-        {"/", "/", "/cg"},         {"/", "/a/b", "/cg/a/b"},     {"/a", "/a", "/cg"},        {"/a", "/a/b", "/cg/b"},
-        {"/a", "/ab", NULL},       {"/a", "/", NULL},            {"/", "/../..", NULL},      {"/", "/../x", NULL},
-        {"/", "/..", NULL},        {"/", "/..x", "/cg/..x"},     {"/docker/1", "/docker/2", NULL},
+        {"/", "/", "/cg"},
+        {"/", "/a/b", "/cg/a/b"},
+        {"/a", "/a", "/cg"},
+        {"/a", "/a/b", "/cg/b"},
+        {"/a", "/ab", NULL},
+        {"/a", "/", NULL},
+        {"/", "/../..", NULL},
+        {"/", "/../x", NULL},
+        {"/", "/..", NULL},
+        {"/", "/..x", "/cg/..x"},
+        {"/docker/1", "/docker/2", NULL},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sb_cgroup_mount mount = {.point = "/cg"};
@@ -113,8 +129,17 @@ static void test_names(void **state)
 {
     (void)state;
     static const char *const ours[] = {"bioxen-1.0", "bioxen-4194304.4294967295"};
-    static const char *const others[] = {"bioxen-", "bioxen-1", "bioxen-1.", "bioxen-.1", "bioxen-1.2.3", "bioxen-1.2x", "xbioxen-1.2",
-                                         "bioxen--1.2", "bioxen-99999999999.1", "bioxen", ""};
+    static const char *const others[] = {"bioxen-",
+                                         "bioxen-1",
+                                         "bioxen-1.",
+                                         "bioxen-.1",
+                                         "bioxen-1.2.3",
+                                         "bioxen-1.2x",
+                                         "xbioxen-1.2",
+                                         "bioxen--1.2",
+                                         "bioxen-99999999999.1",
+                                         "bioxen",
+                                         ""};
     for (unsigned i = 0; i < sizeof ours / sizeof *ours; i++)
         assert_true(sb_cgroup_name_ours(ours[i]));
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
@@ -171,8 +196,8 @@ static struct sb_cgroup group_of(int fd)
 static void test_v1_limits(void **state)
 {
     (void)state;
-    static const char *const files[] = {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "pids.max", "cpu.cfs_period_us",
-                                        "cpu.cfs_quota_us"};
+    static const char *const files[] = {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "pids.max",
+                                        "cpu.cfs_period_us", "cpu.cfs_quota_us"};
     for (unsigned i = 0; i < 5; i++)
         put(files[i], "");
     int fd = open(scratch, O_PATH | O_DIRECTORY);
@@ -220,7 +245,8 @@ static void test_v2_limits_and_figures(void **state)
     struct sb_cgroup group = group_of(fd);
     const struct sb_limits limits = {32ull << 20, 4, 250};
     const char *what = "";
-    assert_int_equal(sb_cgroup_v2.limit(&group, &limits, &what), 0); /* memory.oom.group is not there: an old kernel */
+    assert_int_equal(sb_cgroup_v2.limit(&group, &limits, &what),
+                     0); /* memory.oom.group is not there: an old kernel */
     expect_text("memory.max", "33554432");
     expect_text("memory.swap.max", "0");
     expect_text("pids.max", "4");

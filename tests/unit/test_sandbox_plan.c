@@ -1,4 +1,7 @@
-/* test_sandbox_plan.c - from a spec to a plan: who enforces what, what is refused, and that nothing is left open. */
+/*
+ * test_sandbox_plan.c - from a spec to a plan: who enforces what, what is refused, and that nothing is left
+ * open.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,7 +107,8 @@ static void test_fixed_limits(void **state)
     struct sb_plan plan;
     struct sb_error err = {0};
     assert_int_equal(sb_plan_make(&host, &spec, &plan, &err), 0);
-    static const int zero[] = {RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_RTPRIO, RLIMIT_NICE};
+    static const int zero[] = {RLIMIT_CORE,     RLIMIT_FSIZE,  RLIMIT_MEMLOCK,
+                               RLIMIT_MSGQUEUE, RLIMIT_RTPRIO, RLIMIT_NICE};
     for (unsigned i = 0; i < sizeof zero / sizeof *zero; i++)
         assert_int_equal(rlimit_of(&plan, zero[i]), 0);
     assert_int_equal(rlimit_of(&plan, RLIMIT_NPROC), 1);
@@ -176,7 +180,8 @@ static void test_mounts(void **state)
     memset(too_long, 'a', sizeof too_long);
     too_long[0] = '/';
     too_long[sizeof too_long - 1] = '\0';
-    int directory = open("/", O_PATH), file = open("/proc/self/exe", O_PATH), device = open("/dev/null", O_PATH);
+    int directory = open("/", O_PATH), file = open("/proc/self/exe", O_PATH),
+        device = open("/dev/null", O_PATH);
     assert_int_equal(mount_once(directory, "/a/b", true, &plan), 0);
     assert_string_equal(plan.mounts[0].target, "a/b");
     assert_true(plan.mounts[0].is_directory && plan.mounts[0].writable);
