@@ -70,6 +70,15 @@ static void fail(lua_State *L, enum lw_outcome outcome)
     report->status = outcome == LW_SYNTAX ? 126 : 1;
 }
 
+/* Records the error that ended the script. An error of memory has not been through the message handler; what that
+ * kept is then an older error's, which the script has caught. (Errors in a reader function of load go through it.) */
+static void fail_running(lua_State *L, int status)
+{
+    if (status == LUA_ERRMEM)
+        vm_of(L)->report.traceback_length = 0;
+    fail(L, LW_ERROR);
+}
+
 static void push_string(lua_State *L, const struct program_string *string)
 {
     lua_pushlstring(L, string->bytes, string->length);
@@ -119,8 +128,11 @@ static int run_script(lua_State *L)
         fail(L, status == LUA_ERRMEM ? LW_ERROR : LW_SYNTAX);
         return 0;
     }
-    if (lua_pcall(L, push_arguments(L, &vm->program), 0, handler) != LUA_OK)
-        fail(L, LW_ERROR);
+    status = lua_pcall(L, push_arguments(L, &vm->program), 0, handler);
+    if (status != LUA_OK)
+        fail_running(L, status);
+    else
+        vm->report.traceback_length = 0;
     return 0;
 }
 
@@ -149,8 +161,10 @@ int vm_os_exit(lua_State *L)
     if (lua_toboolean(L, 2))
         close_state(vm);
     /* A script that has failed already stays failed; only its exit status can be changed from here. */
-    if (vm->report.outcome == LW_OK)
+    if (vm->report.outcome == LW_OK) {
         vm->report.outcome = LW_EXIT;
+        vm->report.traceback_length = 0;
+    }
     vm->report.status = status & 0xff;
     vm_finish(vm);
 }

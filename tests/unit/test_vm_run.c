@@ -100,6 +100,22 @@ static void test_traceback(void **state)
     assert_string_equal(r->message, "script.lua:1: second");
 }
 
+/* An error that the script has caught leaves no traceback behind. */
+static void test_no_stale_traceback(void **state)
+{
+    (void)state;
+    const char *const ends[] = {"", " os.exit(0)", " error(setmetatable({}, {__tostring = function() return 'x' end}))",
+                                " local t = {} while true do t[#t + 1] = {} end"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "load(function() error('in a reader') end)%s", ends[i]);
+        struct child_result *r = run(text);
+        assert_true(r->done);
+        assert_null(strstr(r->traceback, "reader"));
+        assert_int_equal(r->last.length2, 0);
+    }
+}
+
 /* A message as long as a script likes: the frame holds, and no character is cut in two. */
 static void test_long_messages(void **state)
 {
@@ -309,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_traceback),
+        cmocka_unit_test(test_no_stale_traceback),
         cmocka_unit_test(test_long_messages),
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_what_a_file_may_begin_with),
