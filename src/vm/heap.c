@@ -186,6 +186,8 @@ static void *refuse(struct vm_heap *heap, size_t size)
 {
     if (heap->L != NULL && lua_gc(heap->L, LUA_GCISRUNNING) == 0)
         heap->refused = size;
+    if (heap->on_refusal != NULL)
+        heap->on_refusal(heap);
     return NULL;
 }
 

@@ -25,6 +25,7 @@ struct vm_heap {
     struct vm_footprint footprint;
     size_t refused;    /* a request that was refused while the script had the collector stopped, else 0 */
     lua_State *L;      /* whose heap this is, once there is one */
+    void (*on_refusal)(void *ud); /* called with the heap when a request is refused, unless NULL; must not allocate */
     size_t kept;       /* bytes in the lists below, and how many they may be */
     size_t kept_limit;
     struct vm_heap_block *lists[VM_HEAP_SMALL / 16 + 1]; /* freed blocks by size in units of 16 */

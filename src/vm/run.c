@@ -70,15 +70,6 @@ static void fail(lua_State *L, enum lw_outcome outcome)
     report->status = outcome == LW_SYNTAX ? 126 : 1;
 }
 
-/* Records the error that ended the script. An error of memory has not been through the message handler; what that
- * kept is then an older error's, which the script has caught. (Errors in a reader function of load go through it.) */
-static void fail_running(lua_State *L, int status)
-{
-    if (status == LUA_ERRMEM)
-        vm_of(L)->report.traceback_length = 0;
-    fail(L, LW_ERROR);
-}
-
 static void push_string(lua_State *L, const struct program_string *string)
 {
     lua_pushlstring(L, string->bytes, string->length);
@@ -125,14 +116,14 @@ static int run_script(lua_State *L)
     int handler = lua_gettop(L);
     int status = vm_load_fd(L, job->fd, job->length, chunk, is_file(chunk));
     if (status != LUA_OK) {
+        vm->report.traceback_length = 0;
         fail(L, status == LUA_ERRMEM ? LW_ERROR : LW_SYNTAX);
         return 0;
     }
-    status = lua_pcall(L, push_arguments(L, &vm->program), 0, handler);
-    if (status != LUA_OK)
-        fail_running(L, status);
+    if (lua_pcall(L, push_arguments(L, &vm->program), 0, handler) != LUA_OK)
+        fail(L, LW_ERROR); /* its traceback was kept last: by on_error, or for memory by vm_note_where */
     else
-        vm->report.traceback_length = 0;
+        vm->report.traceback_length = 0; /* an error that the script has caught */
     return 0;
 }
 
@@ -141,6 +132,7 @@ static void close_state(struct vm *vm)
     if (vm->closing)
         return; /* os.exit in a finalizer that lua_close called */
     vm->closing = true;
+    vm->heap.on_refusal = NULL; /* a finalizer's memory is not what the report is about */
     lua_close(vm->L);
 }
 

@@ -197,6 +197,7 @@ int vm_open(struct vm *vm, enum jw_profile profile, struct bx_error *err)
     if (vm->L == NULL)
         return bx_fail(err, ENOMEM, "not enough memory for a Lua state");
     vm->heap.L = vm->L;
+    vm->heap.on_refusal = vm_note_where;
     lua_atpanic(vm->L, on_panic);
     lua_setwarnf(vm->L, on_warning, vm);
     lua_pushcfunction(vm->L, open_libraries);

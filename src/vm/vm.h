@@ -88,6 +88,11 @@ int vm_lua_dofile(lua_State *L);
 int vm_lua_require(lua_State *L); /* restricted: asks over the lifeline */
 int vm_open_package(lua_State *L); /* full: the package library and its require */
 
+/* ---- where.c ---- */
+
+/* Puts the top of the stack into the report's traceback, for an error of memory. `ud` is the VM. */
+void vm_note_where(void *ud);
+
 /* ---- crash.c ---- */
 
 /* Handlers for faults and refused system calls: they say over the lifeline what happened, and then it does

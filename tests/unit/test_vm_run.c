@@ -105,7 +105,7 @@ static void test_no_stale_traceback(void **state)
 {
     (void)state;
     const char *const ends[] = {"", " os.exit(0)", " error(setmetatable({}, {__tostring = function() return 'x' end}))",
-                                " local t = {} while true do t[#t + 1] = {} end"};
+                                " pcall(string.rep, 'x', 1 << 40)"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         char text[200];
         snprintf(text, sizeof text, "load(function() error('in a reader') end)%s", ends[i]);
@@ -264,6 +264,33 @@ static void test_memory(void **state)
     assert_true(r->done && r->last.a == LW_ERROR);
 }
 
+/* Lua has no traceback for an error of memory; here it says where the script was. */
+static void test_where_memory_ran_out(void **state)
+{
+    (void)state;
+    struct child_input input = {.ceiling = (size_t)24 << 20};
+    input.text = "local t = {}\nlocal function fill()\n  while true do t[#t + 1] = {} end\nend\nfill()";
+    struct child_result *r = child_run(&input);
+    assert_string_equal(r->message, "not enough memory");
+    assert_string_equal(r->traceback, "stack traceback:\n"
+                                      "\tscript.lua:3: in local 'fill'\n"
+                                      "\tscript.lua:5: in main chunk\n"
+                                      "\t[C]: in ?");
+    input.text = "function endless(n) return 1 + endless(n) end endless(1)";
+    r = child_run(&input);
+    assert_string_equal(r->message, "not enough memory");
+    assert_non_null(strstr(r->traceback, "\n\tscript.lua:1: in function 'endless'\n"));
+    assert_string_equal(r->traceback + r->last.length2 - 5, "\n\t...");
+    input.text = "pcall(function() local t = {} while true do t[#t + 1] = {} end end) error('another')";
+    r = child_run(&input);
+    assert_string_equal(r->message, "script.lua:1: another");
+    assert_non_null(strstr(r->traceback, "in function 'error'"));
+    input.text = "setmetatable({}, {__gc = function() local t = {} while true do t[#t + 1] = {} end end}) error('first')";
+    r = child_run(&input);
+    assert_string_equal(r->message, "script.lua:1: first");
+    assert_non_null(strstr(r->traceback, "in function 'error'"));
+}
+
 /* The ceiling covers the program's own text, arguments and environment. */
 static void test_no_memory_for_the_program(void **state)
 {
@@ -335,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_output_at_the_end),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_where_memory_ran_out),
         cmocka_unit_test(test_no_memory_for_the_program),
         cmocka_unit_test(test_broken_programs),
         cmocka_unit_test(test_lifeline_ends),
