@@ -114,8 +114,8 @@ int vm_load_fd(lua_State *L, int fd, uint64_t length, const char *chunk, bool is
     return load_fd(L, fd, length, chunk, is_file, TEXT_ONLY);
 }
 
-/* As luaL_loadfilex, which opens a file anew when it turns out to be binary: the filter knows no dup3, and the error
- * would be that. */
+/* As luaL_loadfilex, which opens a file anew when it turns out to be binary: the filter knows no dup3, and
+ * the error would be that. */
 static int load_file(lua_State *L, const char *file, const char *mode)
 {
     if (file == NULL)

@@ -1,5 +1,6 @@
 /*
- * footprint.h - how much memory the process has of the kernel: the heap that brk made, and the mappings of large blocks.
+ * footprint.h - how much memory the process has of the kernel: the heap that brk made, and the mappings of
+ * large blocks.
  */
 #ifndef BX_VM_FOOTPRINT_H
 #define BX_VM_FOOTPRINT_H
@@ -20,7 +21,8 @@ struct vm_footprint {
 /* What the process has so far does not count. */
 void vm_footprint_init(struct vm_footprint *footprint);
 
-/* Bytes, never less than what the kernel counts as far as that can be known here. `live` is what is in use of the heap. */
+/* Bytes, never less than what the kernel counts as far as that can be known here. `live` is what is in use of
+ * the heap. */
 size_t vm_footprint_now(const struct vm_footprint *footprint, size_t live);
 
 /* Looks where the heap ends. Accepts that if it is all within `ceiling` bytes, else returns -1. */

@@ -88,7 +88,8 @@ static int search_preload(lua_State *L)
     return 2;
 }
 
-/* Looks for a module's file by the path in that field. Pushes its name and returns it, or pushes why not and returns NULL. */
+/* Looks for a module's file by the path in that field. Pushes its name and returns it, or pushes why not and
+ * returns NULL. */
 static const char *search_field(lua_State *L, const char *name, const char *field)
 {
     lua_getfield(L, lua_upvalueindex(1), field);
@@ -118,7 +119,8 @@ static int search_lua(lua_State *L)
     return 2;
 }
 
-/* package.cpath is empty. A script that sets it learns where there was nothing, and that what there was is of no use. */
+/* package.cpath is empty. A script that sets it learns where there was nothing, and that what there was is of
+ * no use. */
 static int search_native(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);

@@ -19,7 +19,8 @@ static void assert_same(const struct program_string *a, const struct program_str
     assert_memory_equal(a->bytes, b->bytes, a->length);
 }
 
-/* Encodes, checks the header and decodes from a copy of exactly the head's size, so that a sanitizer sees a byte too far. */
+/* Encodes, checks the header and decodes from a copy of exactly the head's size, so that a sanitizer sees a
+ * byte too far. */
 static void round_trip(const struct program *program, uint64_t text_length)
 {
     char *bytes = NULL;

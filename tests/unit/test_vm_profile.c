@@ -1,6 +1,6 @@
 /*
- * test_vm_profile.c - what a script finds in each profile, and what it does not: the exact list of names, text chunks only, the
- * closed metatable of strings, require, package without native code.
+ * test_vm_profile.c - what a script finds in each profile, and what it does not: the exact list of names,
+ * text chunks only, the closed metatable of strings, require, package without native code.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,15 +46,24 @@ static void test_names_of_restricted(void **state)
     (void)state;
     struct child_result *r = run(JW_RESTRICTED, list_names);
     static const char *const always =
-        "_VERSION assert collectgarbage coroutine coroutine.close coroutine.create coroutine.isyieldable coroutine.resume "
-        "coroutine.running coroutine.status coroutine.wrap coroutine.yield debug debug.traceback error getmetatable ipairs "
-        "load math math.abs math.acos math.asin math.atan math.ceil math.cos math.deg math.exp math.floor math.fmod "
-        "math.huge math.log math.max math.maxinteger math.min math.mininteger math.modf math.pi math.rad math.random "
-        "math.randomseed math.sin math.sqrt math.tan math.tointeger math.type math.ult next os os.clock os.date os.difftime "
-        "os.exit os.getenv os.time pairs pcall print rawequal rawget rawlen rawset require select setmetatable string "
-        "string.byte string.char string.find string.format string.gmatch string.gsub string.len string.lower string.match "
-        "string.pack string.packsize string.rep string.reverse string.sub string.unpack string.upper table table.concat "
-        "table.insert table.move table.pack table.remove table.sort table.unpack tonumber tostring type utf8 utf8.char "
+        "_VERSION assert collectgarbage coroutine coroutine.close coroutine.create coroutine.isyieldable "
+        "coroutine.resume "
+        "coroutine.running coroutine.status coroutine.wrap coroutine.yield debug debug.traceback error "
+        "getmetatable ipairs "
+        "load math math.abs math.acos math.asin math.atan math.ceil math.cos math.deg math.exp math.floor "
+        "math.fmod "
+        "math.huge math.log math.max math.maxinteger math.min math.mininteger math.modf math.pi math.rad "
+        "math.random "
+        "math.randomseed math.sin math.sqrt math.tan math.tointeger math.type math.ult next os os.clock os.date "
+        "os.difftime "
+        "os.exit os.getenv os.time pairs pcall print rawequal rawget rawlen rawset require select setmetatable "
+        "string "
+        "string.byte string.char string.find string.format string.gmatch string.gsub string.len string.lower "
+        "string.match "
+        "string.pack string.packsize string.rep string.reverse string.sub string.unpack string.upper table "
+        "table.concat "
+        "table.insert table.move table.pack table.remove table.sort table.unpack tonumber tostring type utf8 "
+        "utf8.char "
         "utf8.charpattern utf8.codepoint utf8.codes utf8.len utf8.offset warn xpcall\n";
     static const char *const older[] = {"math.atan2 ", "math.cosh ", "math.frexp ", "math.ldexp ",
                                         "math.log10 ", "math.pow ",  "math.sinh ",  "math.tanh "};
@@ -66,7 +75,8 @@ static void test_names_of_restricted(void **state)
     assert_string_equal(r->out, always);
 }
 
-/* No way leads to what was taken out: not by a loaded table, an environment, a metatable, or a function's upvalues. */
+/* No way leads to what was taken out: not by a loaded table, an environment, a metatable, or a function's
+ * upvalues. */
 static void test_nothing_else_is_reachable(void **state)
 {
     (void)state;
@@ -83,7 +93,8 @@ static void test_nothing_else_is_reachable(void **state)
         "  local m = getmetatable(t) if type(m) == 'table' then walk(m, path .. '<meta>') end\n"
         "end\n"
         "walk(_G, '_G')\n"
-        "for _, n in ipairs{'io', 'package', 'debug', 'os', '_G', 'string', 'table', 'math', 'coroutine', 'utf8'} do\n"
+        "for _, n in ipairs{'io', 'package', 'debug', 'os', '_G', 'string', 'table', 'math', 'coroutine', "
+        "'utf8'} do\n"
         "  local ok, t = pcall(require, n)\n"
         "  if ok then walk(t, n) else assert(n == 'io' or n == 'package', n) end\n"
         "end\n"
@@ -98,7 +109,8 @@ static void test_string_metatable(void **state)
                        "assert(not pcall(setmetatable, '', {}))\n"
                        "assert(('x'):rep(3) == 'xxx' and ('%d'):format(5) == '5' and #('abc') == 3)\n"
                        "assert('10' + 5 == 15 and '3' * '4' == 12)\n"
-                       "function string.trim(s) return (s:match('^%s*(.-)%s*$')) end assert(('  a '):trim() == 'a')");
+                       "function string.trim(s) return (s:match('^%s*(.-)%s*$')) end assert(('  a '):trim() == "
+                       "'a')");
     run(JW_FULL, "assert(getmetatable('').__index == string)");
 }
 
@@ -107,7 +119,8 @@ static void test_text_only(void **state)
 {
     (void)state;
     both("local binary = string.dump and string.dump(function() return 1 end) or '\\27LuaT\\0\\x19\\x93'\n"
-         "local function pieces(s) local i = 0 return function() i = i + 1 return i <= #s and s:sub(i, i) or nil end end\n"
+         "local function pieces(s) local i = 0 return function() i = i + 1 return i <= #s and s:sub(i, i) or "
+         "nil end end\n"
          "for _, mode in ipairs{'b', 't', 'bt', '', 'x', 'tb'} do\n"
          "  assert(not load(binary, 'x', mode)) assert(not load(pieces(binary), 'x', mode))\n"
          "  assert(not load('\\27', 'x', mode))\n"
@@ -120,7 +133,8 @@ static void test_text_only(void **state)
     run(JW_FULL, "local name = os.tmpname() local f = io.open(name, 'wb')\n"
                  "f:write(string.dump(function() return 1 end)) f:close()\n"
                  "for _, mode in ipairs{'b', 't', 'bt'} do assert(not loadfile(name, mode)) end\n"
-                 "assert(select(2, loadfile(name)) == \"attempt to load a binary chunk (mode is 't')\", select(2, loadfile(name)))\n"
+                 "assert(select(2, loadfile(name)) == \"attempt to load a binary chunk (mode is 't')\", "
+                 "select(2, loadfile(name)))\n"
                  "assert(not pcall(dofile, name))\n"
                  "package.path = name assert(not pcall(require, 'x'))\n"
                  "package.path = '' package.cpath = name assert(not pcall(require, 'x')) os.remove(name)");
@@ -139,7 +153,8 @@ static void test_load(void **state)
          "assert(select(2, load('x =')) == '[string \"x =\"]:1: unexpected symbol near <eof>')\n"
          "local t, i = {'return ', '1', '+2', ''}, 0\n"
          "assert(load(function() i = i + 1 return t[i] end)() == 3)\n"
-         "assert(select(2, load(function() return {} end)) == 'script.lua:10: reader function must return a string')\n"
+         "assert(select(2, load(function() return {} end)) == 'script.lua:10: reader function must return a "
+         "string')\n"
          "assert(select(2, load(function() error('mine', 0) end)) == 'mine')\n"
          "assert(load(function() return nil end)() == nil)\n"
          "assert(select(2, pcall(load)):find('bad argument #1 to .load. %(function expected, got no value%)'))\n"
@@ -197,7 +212,8 @@ static void test_require_restricted(void **state)
                                 "module '!odd' not found:\n\tno file '!odd.lua'\n"
                                 "bad argument #1 to 'require' (string expected, got no value)\n"
                                 "the name of a module has 16384 bytes at most\n");
-    input.text = "coroutine.wrap(function() print(pcall(require, 'one')) end)() for i = 1, 3000 do pcall(require, 'fails') end";
+    input.text = "coroutine.wrap(function() print(pcall(require, 'one')) end)() for i = 1, 3000 do "
+                 "pcall(require, 'fails') end";
     r = good(input);
     assert_int_equal(r->asked, 3001); /* no descriptor is lost on the way */
 }
@@ -209,7 +225,8 @@ static void test_package(void **state)
                  "assert(package.config == '/\\n;\\n?\\n!\\n-\\n')\n"
                  "local f, e, where = package.loadlib('libc.so.6', 'system')\n"
                  "assert(f == nil and where == 'absent' and package.loadlib('x', '*') == nil)\n"
-                 "assert(package.loaded.string == string and package.loaded._G == _G and package.loaded.package == package)\n"
+                 "assert(package.loaded.string == string and package.loaded._G == _G and package.loaded.package "
+                 "== package)\n"
                  "package.preload.p = function(...) return {...} end local p, d = require 'p'\n"
                  "assert(p[1] == 'p' and p[2] == ':preload:' and d == ':preload:')\n"
                  "local name = os.tmpname() local h = io.open(name, 'w') h:write('return {...}') h:close()\n"
@@ -219,13 +236,17 @@ static void test_package(void **state)
                  "local n, why = package.searchpath('a.b', '/x/?;/y/?.z') assert(not n)\n"
                  "assert(why == \"no file '/x/a/b'\\n\\tno file '/y/a/b.z'\", why) os.remove(name)\n"
                  "local ok, e = pcall(require, 'a.b')\n"
-                 "assert(e:find(\"module 'a.b' not found:\\n\\tno field package.preload['a.b']\\n\\tno file '/nonesuch/a/b.lua'\", "
+                 "assert(e:find(\"module 'a.b' not found:\\n\\tno field package.preload['a.b']\\n\\tno file "
+                 "'/nonesuch/a/b.lua'\", "
                  "1, true), e)\n"
                  "package.path = 5 assert(pcall(require, 'q') == false)\n"
-                 "package.path = nil ok, e = pcall(require, 'q') assert(e == \"'package.path' must be a string\", e)\n"
-                 "package.path = '' package.searchers[#package.searchers + 1] = function(n) return function() return n end end\n"
+                 "package.path = nil ok, e = pcall(require, 'q') assert(e == \"'package.path' must be a "
+                 "string\", e)\n"
+                 "package.path = '' package.searchers[#package.searchers + 1] = function(n) return function() "
+                 "return n end end\n"
                  "assert(require 'anything' == 'anything')\n"
-                 "package.searchers = nil ok, e = pcall(require, 'r') assert(e == \"'package.searchers' must be a table\")");
+                 "package.searchers = nil ok, e = pcall(require, 'r') assert(e == \"'package.searchers' must be "
+                 "a table\")");
 }
 
 /* Its own functions, poisoned through debug, may fail but not crash. */
@@ -242,11 +263,14 @@ static void test_poisoned_upvalues(void **state)
 static void test_what_the_full_profile_has(void **state)
 {
     (void)state;
-    run(JW_FULL, "for _, n in ipairs{'io.open', 'io.lines', 'io.tmpfile', 'os.remove', 'os.rename', 'os.tmpname', 'os.setlocale',\n"
-                 "  'debug.getinfo', 'debug.sethook', 'string.dump', 'package.loaded', 'dofile', 'loadfile', 'os.execute', 'io.popen'} do\n"
+    run(JW_FULL, "for _, n in ipairs{'io.open', 'io.lines', 'io.tmpfile', 'os.remove', 'os.rename', "
+                 "'os.tmpname', 'os.setlocale',\n"
+                 "  'debug.getinfo', 'debug.sethook', 'string.dump', 'package.loaded', 'dofile', 'loadfile', "
+                 "'os.execute', 'io.popen'} do\n"
                  "  local t, f = n:match('^(%w+)%.(%w+)$') assert((t and _G[t][f]) or _G[n], n)\n"
                  "end\n"
-                 "assert(loadfile('/nonesuch') == nil and select(2, loadfile('/nonesuch')):find('cannot open /nonesuch', 1, true))\n"
+                 "assert(loadfile('/nonesuch') == nil and select(2, loadfile('/nonesuch')):find('cannot open "
+                 "/nonesuch', 1, true))\n"
                  "assert(select(2, loadfile('/')) == 'cannot read /: Is a directory', (select(2, loadfile('/'))))\n"
                  "local name = os.tmpname() local h = io.open(name, 'w') h:write('#!x\\nreturn a, ...') h:close()\n"
                  "assert(loadfile(name, 't', {a = 5})() == 5) a = 6 assert(dofile(name) == 6)\n"

@@ -1,6 +1,6 @@
 /*
- * test_vm_run.c - a script from its first byte to its last word: arguments, ends, errors, messages. What lua(1) does is the
- * measure.
+ * test_vm_run.c - a script from its first byte to its last word: arguments, ends, errors, messages. What
+ * lua(1) does is the measure.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,7 +71,8 @@ static void test_errors(void **state)
     expect("error(setmetatable({}, {__tostring = function() return 1 end}))", LW_ERROR, 1,
            "(error object is a table value)", "");
     expect("error(setmetatable({}, {__name = 'Mine'}))", LW_ERROR, 1, "(error object is a table value)", "");
-    expect_input((struct child_input){.text = "local function f(n) return 1 + f(n) end f(1)", .ceiling = (size_t)512 << 20},
+    expect_input((struct child_input){.text = "local function f(n) return 1 + f(n) end f(1)",
+                                      .ceiling = (size_t)512 << 20},
                  LW_ERROR, 1, "script.lua:1: stack overflow", "");
 }
 
@@ -104,7 +105,8 @@ static void test_traceback(void **state)
 static void test_no_stale_traceback(void **state)
 {
     (void)state;
-    const char *const ends[] = {"", " os.exit(0)", " error(setmetatable({}, {__tostring = function() return 'x' end}))",
+    const char *const ends[] = {"", " os.exit(0)", " error(setmetatable({}, {__tostring = function() return 'x' "
+                                                   "end}))",
                                 " pcall(string.rep, 'x', 1 << 40)"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         char text[200];
@@ -130,7 +132,8 @@ static void test_long_messages(void **state)
         assert_int_equal((r->last.length1 - (unsigned)shift) % 4, 0);
         assert_in_range(r->last.length1, BX_MESSAGE_MAX - 3, BX_MESSAGE_MAX);
     }
-    r = run("local s = ('f'):rep(60) local function f(n) if n == 0 then error('end') end local _ = f(n - 1) end f(150)");
+    r = run("local s = ('f'):rep(60) local function f(n) if n == 0 then error('end') end local _ = f(n - 1) end "
+            "f(150)");
     assert_string_equal(r->message, "script.lua:1: end");
     assert_non_null(strstr(r->traceback, "levels)"));
 }
@@ -186,7 +189,8 @@ static void test_arguments(void **state)
     (void)state;
     struct program_string args[] = {TEXT("dir/script.lua"), TEXT("one"), TEXT(""), TEXT("a\0b")};
     expect_input((struct child_input){.text = "assert(select(3, ...) == 'a\\0b') "
-                                              "print(#arg, arg[0], arg[1], arg[2] == '', #arg[3], arg[-1], select('#', ...))",
+                                              "print(#arg, arg[0], arg[1], arg[2] == '', #arg[3], arg[-1], "
+                                              "select('#', ...))",
                                       .args = args, .arg_count = 4},
                  LW_OK, 0, "", "3\tdir/script.lua\tone\ttrue\t3\tnil\t3\n");
     expect_input((struct child_input){.text = "print(#arg, arg[0], ...)", .args = args, .arg_count = 1}, LW_OK, 0, "",
@@ -213,7 +217,8 @@ static void test_environment(void **state)
     struct program_string env[] = {TEXT("NAME"), TEXT("a value"), TEXT("EMPTY"), TEXT(""), TEXT("TZ"), TEXT("ABC-5")};
     setenv("BX_OUTSIDE", "leak", 1);
     expect_input((struct child_input){
-                     .text = "print(os.getenv('NAME'), os.getenv('EMPTY') == '', os.getenv('PATH'), os.getenv('BX_OUTSIDE'), "
+                     .text = "print(os.getenv('NAME'), os.getenv('EMPTY') == '', os.getenv('PATH'), "
+                             "os.getenv('BX_OUTSIDE'), "
                              "os.date('%H', 0))",
                      .env = env, .env_count = 3},
                  LW_OK, 0, "", "a value\ttrue\tnil\tnil\t05\n");
@@ -222,7 +227,8 @@ static void test_environment(void **state)
 static void test_warnings(void **state)
 {
     (void)state;
-    struct child_result *r = run("warn('lost') warn('@on') warn('a', 'b', '@off') warn('@off') warn('lost') warn('@x')");
+    struct child_result *r = run("warn('lost') warn('@on') warn('a', 'b', '@off') warn('@off') warn('lost') "
+                                 "warn('@x')");
     assert_string_equal(r->err, "Lua warning: ab@off\n");
     r = run("warn('@on') setmetatable({}, {__gc = function() error('in gc') end}) print('x')");
     assert_int_equal(r->last.a, LW_OK);
@@ -233,7 +239,8 @@ static void test_warnings(void **state)
 static void test_output_at_the_end(void **state)
 {
     (void)state;
-    struct child_result *r = child_run_text(JW_FULL, "io.stdout:setvbuf('full', 1 << 20) io.write('kept') os.exit(0, false)");
+    struct child_result *r = child_run_text(JW_FULL, "io.stdout:setvbuf('full', 1 << 20) io.write('kept') "
+                                                     "os.exit(0, false)");
     assert_string_equal(r->out, "kept");
     r = child_run_text(JW_FULL, "io.write('no newline')");
     assert_string_equal(r->out, "no newline");
@@ -241,9 +248,10 @@ static void test_output_at_the_end(void **state)
     expect("setmetatable({}, {__gc = function() print('gc') end}) os.exit(2, true)", LW_EXIT, 2, "", "gc\n");
     expect("setmetatable({}, {__gc = function() print('gc') end}) os.exit(2)", LW_EXIT, 2, "", "");
     expect("setmetatable({}, {__gc = function() os.exit(3, true) end})", LW_EXIT, 3, "", "");
-    expect("setmetatable({}, {__gc = function() os.exit(3) end}) error('first')", LW_ERROR, 3, "script.lua:1: first", "");
-    expect("local t <close> = setmetatable({}, {__close = function() print('closed') end}) os.exit(1, true)", LW_EXIT, 1,
-           "", "closed\n");
+    expect("setmetatable({}, {__gc = function() os.exit(3) end}) error('first')", LW_ERROR, 3,
+           "script.lua:1: first", "");
+    expect("local t <close> = setmetatable({}, {__close = function() print('closed') end}) os.exit(1, true)",
+           LW_EXIT, 1, "", "closed\n");
 }
 
 static void test_memory(void **state)
@@ -254,7 +262,8 @@ static void test_memory(void **state)
     expect_input(input, LW_ERROR, 1, "not enough memory", "");
     input.text = "print(pcall(string.rep, 'x', 1 << 30)) print(pcall(string.rep, 'x', 1 << 62))";
     expect_input(input, LW_OK, 0, "", "false\tnot enough memory\nfalse\tresulting string too large\n");
-    input.text = "local ok, e = pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)\n"
+    input.text = "local ok, e = pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t "
+                 "end end)\n"
                  "collectgarbage() local t = {} for i = 1, 1000 do t[i] = {} end print(ok, e)";
     expect_input(input, LW_OK, 0, "", "false\tnot enough memory\n");
     input.text = "collectgarbage('stop') for i = 1, 1e6 do local s = ('x'):rep(10000) .. i end";
@@ -285,7 +294,8 @@ static void test_where_memory_ran_out(void **state)
     r = child_run(&input);
     assert_string_equal(r->message, "script.lua:1: another");
     assert_non_null(strstr(r->traceback, "in function 'error'"));
-    input.text = "setmetatable({}, {__gc = function() local t = {} while true do t[#t + 1] = {} end end}) error('first')";
+    input.text = "setmetatable({}, {__gc = function() local t = {} while true do t[#t + 1] = {} end end}) "
+                 "error('first')";
     r = child_run(&input);
     assert_string_equal(r->message, "script.lua:1: first");
     assert_non_null(strstr(r->traceback, "in function 'error'"));

@@ -1,6 +1,7 @@
 /*
- * vm_child.h - runs a program in a VM outside the jail, for tests: the code of bioxen-vm but for main.c and its filter, in a
- * child process whose other end of the lifeline is the test. The production program has no such way in.
+ * vm_child.h - runs a program in a VM outside the jail, for tests: the code of bioxen-vm but for main.c and
+ * its filter, in a child process whose other end of the lifeline is the test. The production program has no
+ * such way in.
  */
 #ifndef TESTS_UNIT_VM_CHILD_H
 #define TESTS_UNIT_VM_CHILD_H
