@@ -73,6 +73,7 @@ static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
 static void find_loader(lua_State *L, const char *name)
 {
     char chunk[PATH_MAX + 1];
+    chunk[0] = '\0';
     int fd = fetch(L, name, chunk, sizeof chunk); /* nothing between here and the next line may raise an error */
     int status = vm_load_fd(L, fd, UINT64_MAX, chunk, true);
     const char *file = chunk + (*chunk == '@');
