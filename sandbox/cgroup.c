@@ -20,9 +20,13 @@
 
 /* A sweep of a foreign instance may take a new directory before it is locked; then the next name is tried. */
 #define NAME_TRIES 8
-/* How long a directory is busy with a dead process, at most: its last switch off the processor. */
-#define REMOVE_TRIES 60
-#define REMOVE_PAUSE_NS 50000
+/*
+ * A directory is busy until its dead process was switched off the processor for the last time: microseconds, but on a loaded
+ * host a few turns of the scheduler. So the pauses grow, from 50 us to 10 ms, and add up to three seconds.
+ */
+#define REMOVE_TRIES        300
+#define REMOVE_PAUSE_NS     50000l
+#define REMOVE_PAUSE_NS_MAX 10000000l
 
 void sb_cgroup_clear(struct sb_cgroup *group)
 {
@@ -145,9 +149,12 @@ void sb_cgroup_close_joins(struct sb_cgroup *group)
 static int remove_dir(int base, const char *name)
 {
     int rc = -EBUSY;
+    long pause = REMOVE_PAUSE_NS;
     for (int tries = 0; tries < REMOVE_TRIES && rc == -EBUSY; tries++) {
         if (tries > 0)
-            nanosleep(&(struct timespec){.tv_nsec = REMOVE_PAUSE_NS}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+        if (tries > 8 && pause < REMOVE_PAUSE_NS_MAX)
+            pause += pause / 4;
         rc = unlinkat(base, name, AT_REMOVEDIR) == 0 ? 0 : -errno;
     }
     return rc;

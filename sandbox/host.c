@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -170,11 +171,12 @@ static int count_mounts(int proc_fd)
     return end != NULL && end[1] == '\0' ? 1 : 2;
 }
 
-int sb_host_check_root(struct sb_host *host, struct sb_error *err)
+int sb_host_check_root(struct sb_host *host, int helper_pidfd, struct sb_error *err)
 {
-    int mounts = count_mounts(host->proc_fd);
-    for (int tries = 0; mounts > 1 && tries < ROOT_TRIES; tries++) {
-        nanosleep(&(struct timespec){.tv_nsec = ROOT_PAUSE_NS}, NULL);
+    struct pollfd helper = {.fd = helper_pidfd, .events = POLLIN};
+    int mounts = count_mounts(host->proc_fd), dead = 0;
+    for (int tries = 0; mounts > 1 && dead == 0 && tries < ROOT_TRIES; tries++) {
+        dead = ppoll(&helper, 1, &(struct timespec){.tv_nsec = ROOT_PAUSE_NS}, NULL) > 0;
         mounts = count_mounts(host->proc_fd);
     }
     if (mounts != 1)
@@ -190,7 +192,7 @@ int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
         rc = sb_host_new_root(host, err);
     if (rc == 0 && umount2(".", MNT_DETACH) != 0)
         rc = sb_fail_errno(err, errno, "cannot take off the old root");
-    return rc == 0 ? sb_host_check_root(host, err) : rc;
+    return rc == 0 ? sb_host_check_root(host, -1, err) : rc;
 }
 
 void sb_host_leave_root(struct sb_host *host)

@@ -116,12 +116,12 @@ int sb_host_empty_root(struct sb_host *host, struct sb_error *err);
 /*
  * Its parts, for whoever does not want to wait until the kernel has let go of the old root: another process
  * of the same user namespace drops it by host->small_ns (and waits), while sb_host_check_root returns as soon
- * as it is out of sight.
+ * as it is out of sight, or that process (-1: none) is dead.
  */
 int sb_host_copy_mounts(struct sb_error *err);
 int sb_host_new_root(struct sb_host *host, struct sb_error *err);
 void sb_host_drop_old_root(const struct sb_host *host);
-int sb_host_check_root(struct sb_host *host, struct sb_error *err);
+int sb_host_check_root(struct sb_host *host, int helper_pidfd, struct sb_error *err);
 
 /* Back to the caller's mounts, when no jail is to be made for a while. */
 void sb_host_leave_root(struct sb_host *host);

@@ -22,7 +22,7 @@ enum jw_type {
     /* jailer -> bioxend */
     JW_SPAWNED = 64,
     JW_FAILED = 65, /* the spawn did not happen and left nothing */
-    JW_DEATH = 66,  /* the VM is dead, reaped, and its cgroup is removed */
+    JW_DEATH = 66,  /* the VM is dead and reaped; what is left of it in the kernel goes next, before the next request is served */
 };
 
 enum jw_profile { JW_RESTRICTED = 0, JW_FULL = 1 };

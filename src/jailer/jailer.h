@@ -63,6 +63,7 @@ struct jailer {
     uint64_t spawned;
     bool net_ready;              /* this process is in an empty netns that no VM has */
     bool closing;                /* no more VMs; the end comes with the last death */
+    bool broken;                 /* the janitor was killed: deaths are not told, the end of the link says it all */
     struct sb_error start_error; /* why no VM can be made on this host; told with each request */
 };
 

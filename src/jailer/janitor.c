@@ -120,8 +120,10 @@ static void on_janitor_dead(struct bx_source *source, uint32_t events)
     struct jailer *jailer = (struct jailer *)((char *)source - offsetof(struct jailer, janitor.dead));
     bool expected = jailer->janitor.leaving;
     janitor_reap(jailer);
-    if (!expected)
-        jailer_shut_down(jailer); /* nobody would clean up any more */
+    if (expected)
+        return;
+    jailer->broken = true; /* nobody would clean up any more */
+    jailer_shut_down(jailer);
 }
 
 int janitor_watch(struct jailer *jailer)

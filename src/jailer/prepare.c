@@ -32,7 +32,7 @@ static int prepare_together(struct jailer *jailer, struct sb_error *err)
         return rc;
     sb_host_park(&jailer->host, &usual_limits);
     rc = janitor_take_net(jailer, err);
-    return rc == 0 ? sb_host_check_root(&jailer->host, err) : rc;
+    return rc == 0 ? sb_host_check_root(&jailer->host, jailer->janitor.dead.fd, err) : rc;
 }
 
 static int prepare_alone(struct jailer *jailer, struct sb_error *err)

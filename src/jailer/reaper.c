@@ -29,7 +29,8 @@ static void on_dead(struct bx_source *source, uint32_t events)
     struct sb_death death;
     if (sb_jail_take(&jailer->host, &vm->jail, &death) != 0)
         return;
-    tell(vm, &death); /* first: what is taken apart afterwards takes its time */
+    if (!jailer->broken)
+        tell(vm, &death); /* first: what is taken apart afterwards takes its time */
     sb_jail_remove(&jailer->host, &vm->jail);
     int mount_ns = vm->jail.mount_ns;
     vm->jail.mount_ns = -1;
