@@ -25,14 +25,16 @@ TARGETS = ("bioxen", "bioxend", "bioxen-jailer", "bioxen-janitor", "bioxen-vm")
 
 
 def names_below(pid: int) -> dict[str, int]:
-    """Name -> pid of the CLI and its descendants, by the cheap way that catches short-lived states."""
+    """Name -> pid of the CLI and its descendants, by the cheap way that catches short-lived states.
+
+    Nearest first: between clone and exec a VM's process still has the jailer's name."""
     found, todo = {"bioxen": pid}, [pid]
     while todo:
-        current = todo.pop()
+        current = todo.pop(0)
         try:
             children = Path(f"/proc/{current}/task/{current}/children").read_text().split()
             for child in map(int, children):
-                found[Path(f"/proc/{child}/comm").read_text().strip()] = child
+                found.setdefault(Path(f"/proc/{child}/comm").read_text().strip(), child)
                 todo.append(child)
         except OSError:
             continue
