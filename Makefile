@@ -56,8 +56,7 @@ LDFLAGS   := $(SAN) -fsanitize=fuzzer
 endif
 
 # ---- what is in each program: the security argument (scripts/check-layers looks at the result) ----------------------
-PROGRAMS  := $(foreach p,cli:bioxen daemon:bioxend jailer:bioxen-jailer vm:bioxen-vm,\
-                 $(if $(wildcard src/$(firstword $(subst :, ,$p))/main.c),$(lastword $(subst :, ,$p))))
+PROGRAMS  := bioxen bioxend bioxen-jailer bioxen-vm
 MODULES   := common daemon jailer vm client cli
 objects    = $(patsubst %.c,$(1)/%.o,$(filter-out %/main.c sandbox/gen_filters.c,$(wildcard $(2)/*.c)))
 main       = $(patsubst %.c,$(1)/%.o,$(wildcard src/$(2)/main.c))
