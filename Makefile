@@ -166,8 +166,12 @@ lint: setup
 	@$(MAKE) -j$(JOBS) programs
 	@BIOXEN_BUILD=$(B) CPPFLAGS="$(CPPFLAGS)" C11="$(C11)" JOBS=$(JOBS) scripts/lint
 bench: setup
-	@$(MAKE) -j$(JOBS) programs
+	@$(MAKE) -j$(JOBS) programs $(B)/bench-idle
 	@BIOXEN_BUILD=$(B) scripts/bench
+
+$(B)/bench-idle: $O/tests/bench/idle.o $L/libbioxen.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lmsgpackc
 
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 .PHONY: fuzzers

@@ -28,7 +28,7 @@ static void attach(struct msghdr *message, union control *control, const int *fd
     memcpy(CMSG_DATA(head), fds, fd_count * sizeof(int));
 }
 
-int bx_send(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count)
+static int send_message(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count, int flags)
 {
     if (fd_count > BX_FDS_MAX)
         return -E2BIG;
@@ -38,9 +38,19 @@ int bx_send(int fd, const struct iovec *parts, size_t part_count, const int *fds
         attach(&message, &control, fds, fd_count);
     ssize_t sent;
     do
-        sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL | flags);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : 0;
+}
+
+int bx_send(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count)
+{
+    return send_message(fd, parts, part_count, fds, fd_count, MSG_DONTWAIT);
+}
+
+int bx_send_wait(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count)
+{
+    return send_message(fd, parts, part_count, fds, fd_count, 0);
 }
 
 /* Moves the descriptors of a message into fds[]; closes those that do not fit. Returns how many there were. */

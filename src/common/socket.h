@@ -1,5 +1,5 @@
 /*
- * socket.h - whole messages with descriptors over a SEQPACKET socket. Never blocks unless told to.
+ * socket.h - whole messages with descriptors over a SEQPACKET socket. Never blocks unless its name or a flag says so.
  */
 #ifndef BX_COMMON_SOCKET_H
 #define BX_COMMON_SOCKET_H
@@ -19,6 +19,9 @@ int bx_socketpair(int pair[2]);
 /* Sends one message with `fd_count` borrowed descriptors. Returns 0, -EAGAIN when the socket is full, or -errno (-EPIPE: the
  * peer is gone; no signal is raised). */
 int bx_send(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count);
+
+/* The same, but waits for room: for a peer that always reads on and never waits for us. */
+int bx_send_wait(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count);
 
 /*
  * Receives one message. Descriptors that came with it are put into fds[] (close-on-exec, owned by the caller), at most fd_max;

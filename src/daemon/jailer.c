@@ -61,5 +61,6 @@ int jailer_send(struct jailer *jailer, const struct jw_request *request, const i
     if (jailer->source.fd < 0)
         return -EPIPE;
     struct iovec part = {(void *)request, sizeof *request};
-    return bx_send(jailer->source.fd, &part, 1, fds, fd_count);
+    /* A burst of creates may fill the link. The jailer takes one request after the other whatever we do, so this wait is short. */
+    return bx_send_wait(jailer->source.fd, &part, 1, fds, fd_count);
 }
