@@ -157,9 +157,9 @@ static void use_v2(struct sb_cgroup_host *host, struct places *places)
     close(fd);
 }
 
-void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd)
+void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd, pid_t owner)
 {
-    *host = (struct sb_cgroup_host){.base = {-1, -1, -1}, .owner = getpid()};
+    *host = (struct sb_cgroup_host){.base = {-1, -1, -1}, .owner = owner};
     struct places places;
     for (int i = 0; i < HIERARCHIES; i++)
         places.own[i][0] = places.directory[i][0] = '\0';

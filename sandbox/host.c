@@ -8,8 +8,8 @@
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +51,7 @@ int sb_host_begin(struct sb_host *host, struct sb_error *err)
     *host = (struct sb_host){
         .uid = getuid(),
         .gid = getgid(),
+        .owner = getpid(),
         .program_fd = -1,
         .proc_fd = -1,
         .null_fd = -1,
@@ -80,7 +81,7 @@ int sb_host_settle(struct sb_host *host, int program_fd, struct sb_error *err)
 
 void sb_host_find_cgroups(struct sb_host *host)
 {
-    sb_cgroup_find(&host->cgroups, host->proc_fd);
+    sb_cgroup_find(&host->cgroups, host->proc_fd, host->owner);
 }
 
 int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
@@ -98,10 +99,15 @@ int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err)
     return rc;
 }
 
-void sb_host_fini(struct sb_host *host)
+void sb_host_unpark(struct sb_host *host)
 {
     if (host->parked.name[0] != '\0')
         sb_cgroup_remove(&host->cgroups, &host->parked);
+}
+
+void sb_host_fini(struct sb_host *host)
+{
+    sb_host_unpark(host);
     sb_cgroup_host_fini(&host->cgroups);
     sb_close(&host->program_fd);
     sb_close(&host->proc_fd);
@@ -115,19 +121,6 @@ int sb_host_new_net(struct sb_error *err)
     return unshare(CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot make a network namespace");
 }
 
-int sb_host_open_net(const struct sb_host *host, struct sb_error *err)
-{
-    int fd = openat(host->proc_fd, "self/ns/net", O_RDONLY | O_CLOEXEC);
-    return fd >= 0 ? fd : sb_fail_errno(err, errno, "cannot open the network namespace");
-}
-
-int sb_host_enter_net(int fd, struct sb_error *err)
-{
-    return setns(fd, CLONE_NEWNET) == 0
-               ? 0
-               : sb_fail_errno(err, errno, "cannot enter the prepared network namespace");
-}
-
 int sb_host_copy_mounts(struct sb_error *err)
 {
     if (unshare(CLONE_NEWNS) != 0)
@@ -139,50 +132,40 @@ int sb_host_copy_mounts(struct sb_error *err)
 
 int sb_host_new_root(struct sb_host *host, struct sb_error *err)
 {
+    struct stat status;
     if (mount("bioxen", MOUNT_PLACE, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
               "size=4k,nr_inodes=1,mode=0555") != 0)
         return sb_fail_errno(err, errno, "cannot mount a tmpfs");
-    if (chdir(MOUNT_PLACE) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+    if (chdir(MOUNT_PLACE) != 0 || stat(".", &status) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
         return sb_fail_errno(err, errno, "cannot change the root (pivot_root)");
+    host->root_device = status.st_dev;
     host->small_ns = openat(host->proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
     return host->small_ns >= 0 ? 0 : sb_fail_errno(err, errno, "cannot open the mount namespace");
 }
 
-void sb_host_drop_old_root(const struct sb_host *host)
+int sb_host_drop_old_root(struct sb_error *err)
 {
-    /*
-     * Whether it worked, sb_host_check_root tells. Who enters the namespace stands on what is uppermost: the
-     * old root.
-     */
-    if (setns(host->small_ns, CLONE_NEWNS) == 0) {
-        umount2(".", MNT_DETACH);
-        setns(host->wide_ns, CLONE_NEWNS);
-    }
+    /* pivot_root left the old root on top of the new one, which is where we stand. */
+    return umount2(".", MNT_DETACH) == 0 ? 0 : sb_fail_errno(err, errno, "cannot take off the old root");
 }
 
-/* How many mounts this process sees, or -errno; counting ends at two. */
-static int count_mounts(int proc_fd)
+/* Whoever enters a mount namespace stands on what is uppermost there: the new root, once the old one is gone. */
+static bool try_root(const struct sb_host *host)
 {
-    char text[1024];
-    ssize_t length = sb_read_at(proc_fd, "self/mountinfo", text, sizeof text);
-    if (length < 0)
-        return (int)length;
-    const char *end = strchr(text, '\n');
-    return end != NULL && end[1] == '\0' ? 1 : 2;
+    struct stat status;
+    return setns(host->small_ns, CLONE_NEWNS) == 0 && stat("/", &status) == 0 && status.st_dev == host->root_device;
 }
 
-int sb_host_check_root(struct sb_host *host, int helper_pidfd, struct sb_error *err)
+int sb_host_enter_root(struct sb_host *host, int helper_pidfd, struct sb_error *err)
 {
     struct pollfd helper = {.fd = helper_pidfd, .events = POLLIN};
-    int mounts = count_mounts(host->proc_fd), dead = 0;
-    for (int tries = 0; mounts > 1 && dead == 0 && tries < ROOT_TRIES; tries++) {
+    int dead = 0;
+    host->empty_root = try_root(host);
+    for (int tries = 0; !host->empty_root && dead == 0 && tries < ROOT_TRIES; tries++) {
         dead = ppoll(&helper, 1, &(struct timespec){.tv_nsec = ROOT_PAUSE_NS}, NULL) > 0;
-        mounts = count_mounts(host->proc_fd);
+        host->empty_root = try_root(host);
     }
-    if (mounts != 1)
-        return sb_fail_errno(err, mounts < 0 ? -mounts : EBUSY, "cannot leave the caller's mounts");
-    host->empty_root = true;
-    return 0;
+    return host->empty_root ? 0 : sb_fail(err, EBUSY, "cannot leave the caller's mounts");
 }
 
 int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
@@ -190,9 +173,9 @@ int sb_host_empty_root(struct sb_host *host, struct sb_error *err)
     int rc = sb_host_copy_mounts(err);
     if (rc == 0)
         rc = sb_host_new_root(host, err);
-    if (rc == 0 && umount2(".", MNT_DETACH) != 0)
-        rc = sb_fail_errno(err, errno, "cannot take off the old root");
-    return rc == 0 ? sb_host_check_root(host, -1, err) : rc;
+    if (rc == 0)
+        rc = sb_host_drop_old_root(err);
+    return rc == 0 ? sb_host_enter_root(host, -1, err) : rc;
 }
 
 void sb_host_leave_root(struct sb_host *host)
@@ -207,4 +190,12 @@ void sb_host_park(struct sb_host *host, const struct sb_limits *limits)
     struct sb_error ignored;
     if (host->parked.name[0] == '\0' && sb_cgroup_make(&host->cgroups, &host->parked, limits, &ignored) != 0)
         sb_cgroup_clear(&host->parked);
+}
+
+void sb_host_forget_parked(struct sb_host *host)
+{
+    for (int i = 0; i < SB_CONTROLLERS; i++)
+        sb_close(&host->parked.dir[i]);
+    sb_cgroup_close_joins(&host->parked);
+    sb_cgroup_clear(&host->parked);
 }

@@ -67,7 +67,7 @@ int sb_cgroup_v2_find(char *path, const char *point, bool found[SB_CONTROLLERS])
 /* Kills what is in a group of either version, one process at a time. */
 void sb_cgroup_kill_each(int dir);
 
-void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd);
+void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd, pid_t owner);
 void sb_cgroup_host_fini(struct sb_cgroup_host *host);
 void sb_cgroup_clear(struct sb_cgroup *group);
 /*

@@ -61,7 +61,7 @@ struct sb_cgroup_host {
     const struct sb_cgroup_ops *ops;
     int base[SB_CONTROLLERS]; /* where our groups are made; -1: this controller is not ours to use */
     uint64_t device[SB_CONTROLLERS]; /* v1 controllers that share a hierarchy have the same */
-    pid_t owner;              /* part of every group's name */
+    pid_t owner;              /* part of every group's name; 0: not looked for yet */
     uint32_t next;
 };
 
@@ -79,7 +79,9 @@ struct sb_host {
     gid_t gid;
     int program_fd;
     int proc_fd, null_fd;
+    pid_t owner;           /* the process for which this was begun; part of the name of every cgroup */
     int wide_ns, small_ns; /* mount namespaces: all that the caller sees, and an empty root */
+    uint64_t root_device;  /* of the empty root: how it is known again */
     bool empty_root;       /* this process is in the latter: without it no jail is made */
     struct sb_cgroup_host cgroups;
     struct sb_cgroup parked;
@@ -103,34 +105,31 @@ void sb_host_fini(struct sb_host *host);
 /* An empty network namespace for this process: the next jail inherits it. */
 int sb_host_new_net(struct sb_error *err);
 
-/*
- * The same in two parts, so that another process can make it while this one does other things: that one calls
- * sb_host_new_net and sends the descriptor of sb_host_open_net; this one enters it.
- */
-int sb_host_open_net(const struct sb_host *host, struct sb_error *err);
-int sb_host_enter_net(int fd, struct sb_error *err);
-
 /* This process leaves the caller's mounts for an empty read-only root, of which each jail gets a copy. */
 int sb_host_empty_root(struct sb_host *host, struct sb_error *err);
 
 /*
- * Its parts, for whoever does not want to wait until the kernel has let go of the old root: another process
- * of the same user namespace drops it by host->small_ns (and waits), while sb_host_check_root returns as soon
- * as it is out of sight, or that process (-1: none) is dead.
+ * Its parts, for whoever wants another process to make the root and to wait until the kernel has let go of the
+ * old one: that process calls all but the last and sends host->small_ns and host->root_device; this one enters
+ * as soon as the old root is out of sight. `helper_pidfd` (-1: none) is that process: it is not waited for when
+ * it is dead.
  */
 int sb_host_copy_mounts(struct sb_error *err);
 int sb_host_new_root(struct sb_host *host, struct sb_error *err);
-void sb_host_drop_old_root(const struct sb_host *host);
-int sb_host_check_root(struct sb_host *host, int helper_pidfd, struct sb_error *err);
+int sb_host_drop_old_root(struct sb_error *err);
+int sb_host_enter_root(struct sb_host *host, int helper_pidfd, struct sb_error *err);
 
 /* Back to the caller's mounts, when no jail is to be made for a while. */
 void sb_host_leave_root(struct sb_host *host);
 
-/*
- * Makes a cgroup ahead of its jail, with these limits. What fails here is tried again, and reported, by
- * sb_spawn.
- */
+/* Makes a cgroup ahead of its jail. What fails here is tried again, and reported, by sb_spawn. */
 void sb_host_park(struct sb_host *host, const struct sb_limits *limits);
+
+/* It is not needed. */
+void sb_host_unpark(struct sb_host *host);
+
+/* Another process has taken the parked cgroup over. */
+void sb_host_forget_parked(struct sb_host *host);
 
 /*
  * Kills and removes what processes that no longer live left in our cgroup directories. `dead` (0: none) is

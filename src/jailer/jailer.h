@@ -48,7 +48,6 @@ struct janitor {
     struct bx_source dead; /* its pidfd */
     pid_t pid;             /* 0: there is none */
     int socket;
-    bool briefed;          /* it knows where the cgroups are */
     bool leaving;          /* it was told to end */
 };
 
@@ -93,20 +92,25 @@ int timers_open(struct jailer *jailer);
 int timers_start(struct vm *vm, uint64_t cpu_time_ms);
 void timers_stop(struct vm *vm);
 
+/* ---- main.c ---- */
+/* Standard streams become /dev/null: a failure is told to bioxend, and no terminal of the caller's is held. */
+int streams_leave(void);
+
 /* ---- prepare.c ---- */
+/* At the start: a janitor, who makes all the rest, and a network namespace. */
+int prepare_begin(struct jailer *jailer, struct sb_error *err);
 /* Makes what is missing for a VM. */
 int prepare(struct jailer *jailer, struct sb_error *err);
 void prepare_after_spawn(struct jailer *jailer);
 /* Takes over the dead VM's mount namespace (or -1). */
 void prepare_after_death(struct jailer *jailer, int mount_ns);
 
-/* ---- janitor.c: in this order, around what else is to be prepared ---- */
-int janitor_start(struct jailer *jailer, struct sb_error *err);
+/* ---- janitor.c ---- */
+/* `helps`: it makes an empty root and a cgroup, and finds the place for more, while the jailer does the rest. */
+int janitor_start(struct jailer *jailer, bool helps, struct sb_error *err);
+/* Takes over what it made, and enters the root. */
+int janitor_take_over(struct jailer *jailer, struct sb_error *err);
 int janitor_watch(struct jailer *jailer);
-/* Tells it where the cgroups are and the new root. */
-int janitor_brief(struct jailer *jailer, struct sb_error *err);
-/* Enters the network namespace that it made. */
-int janitor_take_net(struct jailer *jailer, struct sb_error *err);
 void janitor_leave_root(struct jailer *jailer);
 /* Lets it close (and wait for) a mount namespace; then, perhaps, end. */
 void janitor_bury(struct jailer *jailer, int mount_ns, bool end);

@@ -1,16 +1,16 @@
 /*
  * janitor.c - a second process of the same program that waits for the first one's death. VMs die with their
  * parent by the kernel's hand (PDEATHSIG), but cgroups outlive everybody: when the jailer was killed, the
- * janitor removes them. It holds a duplicate of the link: bioxend sees its end only when both are gone, and
- * so everything else is.
+ * janitor removes them. It holds a duplicate of the link: bioxend sees its end only when both are gone, and so
+ * everything else is.
  *
- * It also does what takes time and no thought. While the jailer starts, it makes the first network namespace
- * and takes off the old root; later it removes what killed instances left, and closes the mount namespaces of
- * dead VMs, for which the kernel waits until every processor has passed a quiet point.
+ * It also does what can be done beside. While the jailer starts and makes a network namespace, the slowest
+ * single thing of a start, the janitor makes the empty root and a cgroup, and hands them over. Later it removes
+ * what killed instances left, and closes the mount namespaces of dead VMs, for which the kernel waits until
+ * every processor has passed a quiet point.
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -24,39 +24,66 @@
 /* What the jailer tells it, each a message of one byte; a mount namespace to be closed may come with it. */
 enum { NEWS_CLOSE = 'c', NEWS_LEAVE_ROOT = 'l', NEWS_END = 'e' };
 
-/* ---- in the janitor ---- */
+/* What it made, as it travels to the jailer: each descriptor that is not -1 comes with the message, in order. */
+struct handover {
+    struct sb_error err; /* code 0: all is well */
+    struct sb_cgroup_host cgroups;
+    struct sb_cgroup parked;
+    int small_ns;
+    uint64_t root_device;
+};
 
-static void make_net(const struct sb_host *host, int socket)
+#define HANDOVER_FDS (3 * SB_CONTROLLERS + 1)
+
+static unsigned descriptors(struct handover *all, int *fields[HANDOVER_FDS])
 {
-    struct sb_error err = {0};
-    int fd = sb_host_new_net(&err) == 0 ? sb_host_open_net(host, &err) : -1;
-    struct iovec part = {&err, sizeof err};
-    bx_send(socket, &part, 1, &fd, fd >= 0); /* it fails when the jailer is dead: that is seen soon enough */
-    if (fd >= 0)
-        close(fd);
+    unsigned count = 0;
+    for (int i = 0; i < SB_CONTROLLERS; i++) {
+        fields[count++] = &all->cgroups.base[i];
+        fields[count++] = &all->parked.dir[i];
+        fields[count++] = &all->parked.join[i];
+    }
+    fields[count++] = &all->small_ns;
+    return count;
 }
 
-/*
- * Where the cgroups are (a descriptor for each base that is there), and, last, the namespace with the new
- * root.
- */
-static bool hear_brief(struct sb_host *host, int socket)
+/* ---- in the janitor ---- */
+
+/* Most VMs ask for these limits: their cgroup can be made before they ask. */
+static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, BX_DEFAULT_CPUS_MILLI};
+
+static int make_root_and_cgroup(struct sb_host *host, struct sb_error *err)
 {
-    struct sb_cgroup_host cgroups;
-    int fds[SB_CONTROLLERS + 1];
-    unsigned count = 0, used = 0;
-    ssize_t got;
-    do
-        got = bx_receive(socket, &cgroups, sizeof cgroups, fds, SB_CONTROLLERS + 1, &count, 0);
-    while (got == -EINTR);
-    if (got != sizeof cgroups || count == 0)
-        return false;
-    host->cgroups = cgroups;
-    for (int i = 0; i < SB_CONTROLLERS; i++)
-        if (cgroups.base[i] >= 0)
-            host->cgroups.base[i] = used + 1 < count ? fds[used++] : -1;
-    host->small_ns = fds[count - 1];
-    return true;
+    sb_host_find_cgroups(host); /* before the root is gone */
+    int rc = sb_host_copy_mounts(err);
+    if (rc == 0)
+        rc = sb_host_new_root(host, err);
+    if (rc == 0)
+        sb_host_park(host, &usual_limits);
+    return rc;
+}
+
+static void hand_over(struct sb_host *host, const struct sb_error *err, int socket)
+{
+    struct handover all = {*err, host->cgroups, host->parked, host->small_ns, host->root_device};
+    int *fields[HANDOVER_FDS], fds[HANDOVER_FDS];
+    unsigned fields_count = descriptors(&all, fields), count = 0;
+    for (unsigned i = 0; i < fields_count; i++)
+        if (*fields[i] >= 0)
+            fds[count++] = *fields[i];
+    struct iovec part = {&all, sizeof all};
+    bx_send(socket, &part, 1, fds, count); /* it fails when the jailer is dead: that is seen soon enough */
+    sb_host_forget_parked(host);
+}
+
+static void help_to_start(struct sb_host *host, int socket)
+{
+    struct sb_error err = {0};
+    int rc = make_root_and_cgroup(host, &err);
+    hand_over(host, &err, socket);
+    if (rc == 0)
+        sb_host_drop_old_root(&err); /* if it fails, the jailer waits for it in vain, and says so */
+    sb_host_sweep(host, 0);
 }
 
 /*
@@ -74,10 +101,8 @@ static int hear_news(struct sb_host *host, int socket)
         return -1;
     if (count > 0)
         close(fd);
-    if (news == NEWS_LEAVE_ROOT && host->small_ns >= 0) {
-        close(host->small_ns);
-        host->small_ns = -1;
-    }
+    if (news == NEWS_LEAVE_ROOT)
+        sb_host_leave_root(host);
     return news != NEWS_END;
 }
 
@@ -98,17 +123,19 @@ static bool wait_for_end(struct sb_host *host, int socket, int jailer_pidfd)
     }
 }
 
-static _Noreturn void run(struct jailer *jailer, int socket, int jailer_pidfd, pid_t jailer_pid)
+static _Noreturn void run(struct sb_host *host, bool helps, int socket)
 {
+    pid_t jailer = host->owner;
+    int jailer_pidfd = pidfd_open(jailer, 0);
+    if (getppid() != jailer || jailer_pidfd < 0)
+        _exit(0); /* it died before it was pinned, and had nothing yet */
     prctl(PR_SET_NAME, "bioxen-janitor");
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    make_net(&jailer->host, socket);
-    if (!hear_brief(&jailer->host, socket))
-        _exit(0); /* the jailer is dead, and had no cgroup yet */
-    sb_host_drop_old_root(&jailer->host);
-    sb_host_sweep(&jailer->host, 0);
-    if (!wait_for_end(&jailer->host, socket, jailer_pidfd))
-        sb_host_sweep(&jailer->host, jailer_pid);
+    streams_leave();
+    if (helps)
+        help_to_start(host, socket);
+    if (!wait_for_end(host, socket, jailer_pidfd))
+        sb_host_sweep(host, jailer);
     _exit(0);
 }
 
@@ -135,19 +162,16 @@ int janitor_watch(struct jailer *jailer)
     return bx_loop_add(&jailer->loop, &jailer->janitor.dead, pidfd, EPOLLIN);
 }
 
-int janitor_start(struct jailer *jailer, struct sb_error *err)
+int janitor_start(struct jailer *jailer, bool helps, struct sb_error *err)
 {
     int pair[2] = {-1, -1};
-    pid_t self = getpid();
-    int self_pidfd = pidfd_open(self, 0); /* before the fork: no doubt whose it is */
-    int rc = self_pidfd >= 0 ? bx_socketpair(pair) : -errno;
+    int rc = bx_socketpair(pair);
     pid_t pid = rc == 0 ? fork() : -1;
     if (pid == 0) {
         close(pair[0]);
-        run(jailer, pair[1], self_pidfd, self);
+        run(&jailer->host, helps, pair[1]);
     }
     bx_close_all(&pair[1], 1);
-    bx_close_all(&self_pidfd, 1);
     if (pid > 0) {
         jailer->janitor = (struct janitor){.dead = {.fd = -1}, .pid = pid, .socket = pair[0]};
         return 0;
@@ -157,39 +181,37 @@ int janitor_start(struct jailer *jailer, struct sb_error *err)
     return -EAGAIN;
 }
 
-int janitor_brief(struct jailer *jailer, struct sb_error *err)
+static int adopt(struct sb_host *host, struct handover *all, const int *fds, unsigned count)
 {
-    const struct sb_cgroup_host *cgroups = &jailer->host.cgroups;
-    int fds[SB_CONTROLLERS + 1];
-    unsigned count = 0;
-    for (int i = 0; i < SB_CONTROLLERS; i++)
-        if (cgroups->base[i] >= 0)
-            fds[count++] = cgroups->base[i];
-    fds[count++] = jailer->host.small_ns;
-    struct iovec part = {(void *)(uintptr_t)cgroups, sizeof *cgroups};
-    int rc = bx_send(jailer->janitor.socket, &part, 1, fds, count);
-    if (rc != 0)
-        *err = (struct sb_error){.code = -rc, .text = "the janitor died"};
-    jailer->janitor.briefed = rc == 0;
-    return rc;
+    int *fields[HANDOVER_FDS];
+    unsigned fields_count = descriptors(all, fields), used = 0;
+    for (unsigned i = 0; i < fields_count; i++)
+        if (*fields[i] >= 0)
+            *fields[i] = used < count ? fds[used++] : -1;
+    host->cgroups = all->cgroups;
+    host->parked = all->parked;
+    host->small_ns = all->small_ns;
+    host->root_device = all->root_device;
+    return -all->err.code;
 }
 
-int janitor_take_net(struct jailer *jailer, struct sb_error *err)
+int janitor_take_over(struct jailer *jailer, struct sb_error *err)
 {
-    struct sb_error theirs;
-    int fd = -1;
+    struct handover all;
+    int fds[HANDOVER_FDS];
     unsigned count = 0;
     ssize_t got;
     do
-        got = bx_receive(jailer->janitor.socket, &theirs, sizeof theirs, &fd, 1, &count, 0);
+        got = bx_receive(jailer->janitor.socket, &all, sizeof all, fds, HANDOVER_FDS, &count, 0);
     while (got == -EINTR);
-    if (got != sizeof theirs)
-        theirs = (struct sb_error){.code = EIO, .text = "the janitor died"};
-    int rc = theirs.code == 0 ? sb_host_enter_net(fd, &theirs) : -theirs.code;
+    if (got != sizeof all) {
+        *err = (struct sb_error){.code = EIO, .text = "the janitor died"};
+        return -EIO;
+    }
+    int rc = adopt(&jailer->host, &all, fds, count);
     if (rc != 0)
-        *err = theirs;
-    bx_close_all(&fd, count);
-    return rc;
+        *err = all.err;
+    return rc == 0 ? sb_host_enter_root(&jailer->host, jailer->janitor.dead.fd, err) : rc;
 }
 
 static int tell(struct jailer *jailer, char news, int fd)

@@ -41,8 +41,7 @@ static void ignore_signals(void)
         signal(ignored[i], SIG_IGN);
 }
 
-/* Nothing is printed: a failure is told to bioxend, and a terminal of the caller's is not held. */
-static int leave_streams(void)
+int streams_leave(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3; i++)
@@ -81,35 +80,44 @@ static int open_loop(struct jailer *jailer, int link)
     return rc == 0 ? bx_loop_add(&jailer->loop, &jailer->link, link, EPOLLIN) : rc;
 }
 
-/* As little as possible before the fork: what the janitor makes takes longest. */
-static int start_together(struct jailer *jailer, struct sb_error *err)
+/* As little as possible comes before the fork: from then on two processes work. */
+static int begin(struct jailer *jailer, struct sb_error *err)
 {
     int rc = sb_host_begin(&jailer->host, err);
-    if (rc != 0)
-        return rc;
     prctl(PR_SET_DUMPABLE, 0);
-    return janitor_start(jailer, err);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return rc == 0 ? prepare_begin(jailer, err) : rc;
 }
 
-static int start_host(struct jailer *jailer, struct sb_error *err)
+static int finish(struct jailer *jailer, struct sb_error *err)
 {
     int program = open_program(err);
     int rc = program >= 0 ? sb_host_settle(&jailer->host, program, err) : program;
-    return rc == 0 ? prepare(jailer, err) : rc;
+    return rc == 0 ? janitor_take_over(jailer, err) : rc;
+}
+
+/* It may have been killed between making the first cgroup and handing it over. */
+static void clean_after_janitor(struct jailer *jailer)
+{
+    sb_host_unpark(&jailer->host);
+    if (jailer->host.cgroups.owner == 0)
+        sb_host_find_cgroups(&jailer->host);
+    sb_host_sweep(&jailer->host, getpid());
 }
 
 static int serve(int link)
 {
     static struct jailer jailer = {
         .link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
-    int started = start_together(&jailer, &jailer.start_error);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    int started = begin(&jailer, &jailer.start_error);
     policy_init(&jailer.policy);
-    int rc = open_loop(&jailer, link);
+    int rc = streams_leave() == 0 ? open_loop(&jailer, link) : -EIO;
     if (rc == 0 && started == 0)
-        start_host(&jailer, &jailer.start_error);
+        finish(&jailer, &jailer.start_error);
     if (rc == 0)
         rc = bx_loop_run(&jailer.loop);
+    if (jailer.broken)
+        clean_after_janitor(&jailer);
     janitor_stop(&jailer);
     sb_host_fini(&jailer.host);
     janitor_reap(&jailer);
@@ -130,7 +138,5 @@ int main(int argc, char **argv)
     }
     forget_environment();
     ignore_signals();
-    if (leave_streams() != 0)
-        return EXIT_FAILED;
     return serve(fd);
 }

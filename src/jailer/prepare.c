@@ -7,54 +7,39 @@
  * asks for a second VM will ask for more: from then on what was made stays, and the next network namespace is
  * made ahead.
  */
-#include <unistd.h>
-
 #include "jailer.h"
 
-/* What most VMs ask for: their cgroup can be made before they ask. */
-static const struct sb_limits usual_limits = {BX_DEFAULT_MEMORY, BX_DEFAULT_PIDS, BX_DEFAULT_CPUS_MILLI};
-
-/*
- * The janitor makes the network namespace and waits for the kernel to let go of the old root; we do all the
- * rest.
- */
-static int prepare_together(struct jailer *jailer, struct sb_error *err)
+int prepare_begin(struct jailer *jailer, struct sb_error *err)
 {
-    int rc = sb_host_copy_mounts(err);
-    if (rc != 0)
-        return rc;
-    if (jailer->host.cgroups.owner == 0)
-        sb_host_find_cgroups(&jailer->host); /* before the root is gone */
-    rc = sb_host_new_root(&jailer->host, err);
+    int rc = janitor_start(jailer, true, err); /* it makes the rest meanwhile */
     if (rc == 0)
-        rc = janitor_brief(jailer, err);
-    if (rc != 0)
-        return rc;
-    sb_host_park(&jailer->host, &usual_limits);
-    rc = janitor_take_net(jailer, err);
-    return rc == 0 ? sb_host_check_root(&jailer->host, jailer->janitor.dead.fd, err) : rc;
+        rc = sb_host_new_net(err);
+    jailer->net_ready = rc == 0;
+    return rc;
 }
 
-static int prepare_alone(struct jailer *jailer, struct sb_error *err)
+static int ready_janitor(struct jailer *jailer, struct sb_error *err)
 {
-    int rc = jailer->host.empty_root ? 0 : sb_host_empty_root(&jailer->host, err);
-    return rc == 0 && !jailer->net_ready ? sb_host_new_net(err) : rc;
+    if (jailer->janitor.leaving)
+        janitor_reap(jailer);
+    if (jailer->janitor.pid > 0)
+        return 0;
+    int rc = janitor_start(jailer, false, err);
+    if (rc != 0)
+        return rc;
+    rc = janitor_watch(jailer);
+    if (rc != 0)
+        *err = (struct sb_error){.code = -rc, .text = "the jailer cannot watch its janitor"};
+    return rc;
 }
 
 int prepare(struct jailer *jailer, struct sb_error *err)
 {
-    int rc = 0;
-    if (jailer->janitor.leaving)
-        janitor_reap(jailer);
-    if (jailer->janitor.pid == 0) {
-        rc = janitor_start(jailer, err);
-        if (rc == 0)
-            rc = janitor_watch(jailer);
-        if (rc != 0)
-            *err = (struct sb_error){.code = -rc, .text = "cannot start the janitor"};
-    }
-    if (rc == 0)
-        rc = jailer->janitor.briefed ? prepare_alone(jailer, err) : prepare_together(jailer, err);
+    int rc = ready_janitor(jailer, err);
+    if (rc == 0 && !jailer->host.empty_root)
+        rc = sb_host_empty_root(&jailer->host, err);
+    if (rc == 0 && !jailer->net_ready)
+        rc = sb_host_new_net(err);
     jailer->net_ready = rc == 0;
     return rc;
 }
