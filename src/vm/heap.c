@@ -75,10 +75,14 @@ void vm_heap_set_ceiling(struct vm_heap *heap, size_t bytes)
         heap->kept_limit = bytes / KEPT_PART < KEPT_MOST ? bytes / KEPT_PART : KEPT_MOST;
 }
 
-/* A block's size with its header, as malloc rounds it. */
+/* malloc's header of a block. */
+#define HEADER 8
+
+/* A block's size with its header, as malloc rounds it. What is asked of malloc is that size without the header, so
+ * that every block of one cost is as large as any other. */
 static inline size_t cost(size_t size)
 {
-    return size <= 24 ? 32 : (size + 8 + 15) & ~(size_t)15;
+    return size <= 24 ? 32 : (size + HEADER + 15) & ~(size_t)15;
 }
 
 /* The mapping behind a large block, or 0 when it has none. glibc's usable size is 8 less than a multiple of
@@ -130,9 +134,10 @@ static size_t live(const struct vm_heap *heap)
     return heap->used > heap->footprint.mapped ? heap->used - heap->footprint.mapped : 0;
 }
 
-static size_t footprint(const struct vm_heap *heap)
+static inline size_t footprint(const struct vm_heap *heap)
 {
-    return vm_footprint_now(&heap->footprint, live(heap));
+    const struct vm_footprint *f = &heap->footprint;
+    return likely(f->filled == VM_ALL_OF_IT) ? f->end - f->start + f->mapped : vm_footprint_now(f, live(heap));
 }
 
 /* While the heap has holes, live blocks may grow by what the footprint leaves, and then it is looked at again. */
@@ -228,7 +233,7 @@ static void undo(struct vm_heap *heap, void *block, size_t size)
 /* A block of malloc's, or NULL when that is too much. */
 static inline void *obtain(struct vm_heap *heap, size_t size, size_t bytes)
 {
-    void *block = malloc(bytes - 8);
+    void *block = malloc(bytes - HEADER);
     if (unlikely(block == NULL))
         return NULL;
     heap->used += bytes;
@@ -270,7 +275,7 @@ static void *acquire(struct vm_heap *heap, size_t size)
     return block != NULL ? block : refuse(heap, size);
 }
 
-static bool fits(struct vm_heap *heap, size_t more)
+static inline bool fits(const struct vm_heap *heap, size_t more)
 {
     return more <= heap->ceiling && footprint(heap) <= heap->ceiling - more;
 }
@@ -303,15 +308,19 @@ static void *move(struct vm_heap *heap, void *block, size_t old_size, size_t new
 
 static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new_size)
 {
+    size_t more = cost(new_size) - cost(old_size);
+    if (more == 0)
+        return block; /* it is large enough */
+    if (cost(new_size) <= VM_HEAP_SMALL)
+        return move(heap, block, old_size, new_size); /* through the lists, which are faster than realloc */
     if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
         return NULL;
-    size_t more = cost(new_size) - cost(old_size);
     if (unlikely(is_too_much(heap, new_size, more)) && !make_room(heap, new_size, more))
         return refuse(heap, new_size);
     size_t mapped = mapping(block, old_size);
     if (unlikely(!has_room(heap, mapped, old_size, new_size)))
         return move(heap, block, old_size, new_size); /* which can be refused with the old block untouched */
-    void *grown = realloc(block, new_size);
+    void *grown = realloc(block, cost(new_size) - HEADER);
     if (unlikely(grown == NULL))
         return refuse(heap, new_size);
     heap->used += more;
@@ -325,7 +334,7 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
  * be. */
 static void *shrink_mapped(struct vm_heap *heap, void *block, size_t mapped, size_t new_size)
 {
-    void *moved = malloc(new_size);
+    void *moved = malloc(cost(new_size) - HEADER);
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, new_size);
@@ -341,7 +350,7 @@ static void *shrink(struct vm_heap *heap, void *block, size_t old_size, size_t n
     if (unlikely(mapped > 0 && new_size < MAYBE_MAPPED))
         shrunk = shrink_mapped(heap, block, mapped, new_size);
     if (shrunk == NULL) {
-        shrunk = realloc(block, new_size);
+        shrunk = realloc(block, cost(new_size) - HEADER);
         if (unlikely(shrunk == NULL))
             shrunk = block; /* it is large enough */
         change_mapped(heap, mapped, mapping(shrunk, new_size));
