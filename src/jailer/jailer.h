@@ -112,8 +112,8 @@ int janitor_start(struct jailer *jailer, bool helps, struct sb_error *err);
 int janitor_take_over(struct jailer *jailer, struct sb_error *err);
 int janitor_watch(struct jailer *jailer);
 void janitor_leave_root(struct jailer *jailer);
-/* Lets it close (and wait for) a mount namespace; then, perhaps, end. */
-void janitor_bury(struct jailer *jailer, int mount_ns, bool end);
+/* Lets it close a mount namespace, and wait until the kernel has taken that apart. */
+void janitor_bury(struct jailer *jailer, int mount_ns);
 /* Tells it to end; and waits for that, when nothing else is left to do. */
 void janitor_stop(struct jailer *jailer);
 void janitor_reap(struct jailer *jailer);

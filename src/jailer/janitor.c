@@ -225,19 +225,16 @@ void janitor_leave_root(struct jailer *jailer)
     tell(jailer, NEWS_LEAVE_ROOT, -1);
 }
 
-void janitor_bury(struct jailer *jailer, int mount_ns, bool end)
+void janitor_bury(struct jailer *jailer, int mount_ns)
 {
-    /* What the janitor cannot take, because it died or has too much to do, is closed here. */
-    int rc = tell(jailer, end ? NEWS_END : NEWS_CLOSE, mount_ns);
-    jailer->janitor.leaving = jailer->janitor.leaving || (end && rc == 0);
-    if (mount_ns >= 0)
-        close(mount_ns);
+    tell(jailer, NEWS_CLOSE, mount_ns);
+    close(mount_ns); /* the last reference only when the janitor could not take it */
 }
 
 void janitor_stop(struct jailer *jailer)
 {
-    if (!jailer->janitor.leaving)
-        tell(jailer, NEWS_END, -1); /* it fails when the janitor is dead already */
+    if (!jailer->janitor.leaving && tell(jailer, NEWS_END, -1) == 0)
+        jailer->janitor.leaving = true;
 }
 
 void janitor_reap(struct jailer *jailer)

@@ -7,6 +7,8 @@
  * asks for a second VM will ask for more: from then on what was made stays, and the next network namespace is
  * made ahead.
  */
+#include <unistd.h>
+
 #include "jailer.h"
 
 int prepare_begin(struct jailer *jailer, struct sb_error *err)
@@ -60,5 +62,12 @@ void prepare_after_spawn(struct jailer *jailer)
 void prepare_after_death(struct jailer *jailer, int mount_ns)
 {
     bool only_one = jailer->spawned == 1 && jailer->vm_count == 0;
-    janitor_bury(jailer, mount_ns, only_one);
+    if (only_one)
+        janitor_stop(jailer); /* and while it ends, we wait for the kernel */
+    if (mount_ns < 0)
+        return;
+    if (only_one)
+        close(mount_ns);
+    else
+        janitor_bury(jailer, mount_ns);
 }
