@@ -24,6 +24,7 @@ static const struct {
      * clone3 gave: new user, pid, mount, ipc and uts namespaces. Inherited: the jailer's empty network
      * namespace, its empty root, its session without a terminal
      */
+    {"name", sb_step_name},                       /* nobody takes it for the jailer */
     {"signals", sb_step_signals},                 /* nothing blocked, nothing ignored */
     {"cgroup", sb_step_cgroup},                   /* v1: joins by itself; v2: was born in it */
     {"cgroup namespace", sb_step_cgroup_namespace},
@@ -59,6 +60,11 @@ void sb_child_run(struct sb_child *child)
     }
     for (;;)
         _exit(127);
+}
+
+int sb_step_name(struct sb_child *child)
+{
+    return prctl(PR_SET_NAME, child->plan->argv[0], 0, 0, 0) == 0 ? 0 : -errno;
 }
 
 int sb_step_signals(struct sb_child *child)

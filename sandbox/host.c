@@ -26,7 +26,7 @@
 static int open_files(struct sb_host *host, struct sb_error *err)
 {
     host->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    host->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    host->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->proc_fd < 0 || host->null_fd < 0)
         return sb_fail_errno(err, errno, "cannot open %s", host->proc_fd < 0 ? "/proc" : "/dev/null");
     return 0;

@@ -75,7 +75,8 @@ void jailer_shut_down(struct jailer *jailer);
 /* ---- policy.c ---- */
 void policy_init(struct policy *policy);
 /* Is the request, sound in itself, within what this jailer may do now? */
-int policy_check(const struct jailer *jailer, const struct jw_request *request, struct sb_error *err);
+int policy_check(const struct jailer *jailer, const struct jw_request *request, const int *fds,
+                 struct sb_error *err);
 
 /* ---- vms.c ---- */
 struct vm *vms_find(const struct jailer *jailer, uint32_t number);

@@ -3,8 +3,10 @@
  * afterwards, it gets no more than this.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 
 #include "jailer.h"
@@ -40,7 +42,24 @@ static int refuse(struct sb_error *err, int code, const char *text)
     return -code;
 }
 
-int policy_check(const struct jailer *jailer, const struct jw_request *request, struct sb_error *err)
+/*
+ * Whatever bioxend became, a VM gets pipes and sockets from it, never a file or a directory of the host; and a
+ * mount is asked for by a descriptor that can do nothing else.
+ */
+static bool descriptors_sound(const int *fds, unsigned count)
+{
+    struct stat status;
+    for (unsigned i = 0; i < SB_HANDED_FDS; i++)
+        if (fstat(fds[i], &status) != 0 || (!S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)))
+            return false;
+    for (unsigned i = SB_HANDED_FDS; i < count; i++)
+        if ((fcntl(fds[i], F_GETFL) & O_PATH) == 0)
+            return false;
+    return true;
+}
+
+int policy_check(const struct jailer *jailer, const struct jw_request *request, const int *fds,
+                 struct sb_error *err)
 {
     if (jailer->closing)
         return refuse(err, ESHUTDOWN, "the jailer is shutting down");
@@ -50,5 +69,7 @@ int policy_check(const struct jailer *jailer, const struct jw_request *request, 
         return refuse(err, EMFILE, "too many VMs for the limit of open files: raise it (ulimit -n)");
     if (request->spawn.tmp_bytes > jailer->policy.tmp_max)
         return refuse(err, ENOSPC, "the scratch space is larger than half of this machine's memory");
+    if (!descriptors_sound(fds, SB_HANDED_FDS + request->spawn.mount_count))
+        return refuse(err, EINVAL, "a descriptor for the VM is neither a pipe nor a socket, or a mount's is not O_PATH");
     return 0;
 }

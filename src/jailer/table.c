@@ -112,7 +112,7 @@ static int spawn_vm(struct jailer *jailer, const struct jw_request *request, con
     static struct sb_plan plan; /* large, and used by one spawn at a time */
     struct sb_mount mounts[BX_MOUNTS_MAX];
     struct sb_spec spec;
-    int rc = policy_check(jailer, request, err);
+    int rc = policy_check(jailer, request, fds, err);
     if (rc == 0)
         rc = prepare(jailer, err);
     if (rc != 0)

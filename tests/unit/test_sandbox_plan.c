@@ -201,7 +201,7 @@ static void test_mounts(void **state)
 static void test_step_names(void **state)
 {
     (void)state;
-    assert_string_equal(sb_child_step_name(0), "signals");
+    assert_string_equal(sb_child_step_name(0), "name");
     assert_string_equal(sb_child_step_name(-1), "unknown");
     assert_string_equal(sb_child_step_name(1000), "unknown");
 }
