@@ -137,6 +137,7 @@ def test_internal_when_the_jailer_dies(bx: Bioxen) -> None:
     assert result.err.strip() != b""
 
 
+@pytest.mark.root  # half a processor needs a control group of one's own
 def test_limits_as_asked(bx: Bioxen) -> None:
     result = bx.eval("print(1)", "--memory", "32MiB", "--cpus", "0.5", "--timeout", "5s", "--cpu-time", "1500ms",
                      "--pids", "8", "--output-limit", "1MiB")

@@ -215,7 +215,8 @@ def test_umask_and_closed_descriptors_do_not_matter(bx: Bioxen) -> None:
     assert bx.eval("print(1)", umask=0o777, report=False).out == b"1\n"
 
 
-def test_inherited_descriptors_are_not_passed_on(bx: Bioxen, tmp_path) -> None:
+@pytest.mark.root  # the helpers' descriptors are nobody else's to look at
+def test_inherited_descriptors_are_not_passed_on(bx: Bioxen) -> None:
     with open(__file__, "rb") as secret:
         with bx.busy(pass_fds=(secret.fileno(),)) as running:
             for process in (running.vm, running.jailer, running.daemon):
