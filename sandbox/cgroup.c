@@ -21,7 +21,8 @@
 /* A sweep of a foreign instance may take a new directory before it is locked; then the next name is tried. */
 #define NAME_TRIES 8
 /*
- * A directory is busy until its dead process was switched off the processor for the last time: microseconds, but on a loaded
+ * A directory is busy until its dead process was switched off the processor for the last time:
+ * microseconds, but on a loaded
  * host a few turns of the scheduler. So the pauses grow, from 50 us to 10 ms, and add up to three seconds.
  */
 #define REMOVE_TRIES        300

@@ -119,7 +119,10 @@ struct bioxen_event {
     struct bioxen_record record; /* DEATH */
 };
 
-/* Starts a private bioxend and jailer. They, and all that they made, end when the manager is closed or its process ends. */
+/*
+ * Starts a private bioxend and jailer. They, and all that they made, end when the manager is closed or its
+ * process ends.
+ */
 int bioxen_open(bioxen_manager **out, struct bioxen_error *err);
 
 /* Kills every VM, waits until nothing is left, frees the manager. NULL is allowed. */
@@ -141,8 +144,10 @@ int bioxen_answer_module(bioxen_manager *manager, uint32_t vm, const char *chunk
                          struct bioxen_error *err);
 int bioxen_answer_no_module(bioxen_manager *manager, uint32_t vm, const char *why, struct bioxen_error *err);
 
-/* Waits up to timeout_ms (-1: for ever, 0: not at all) for an event. Returns 1 with *event filled (its pointers are valid until the
- * next call on this manager), 0 when the time is up, or a negative errno; -EPIPE when the orchestrator is gone. EINTR is returned. */
+/* Waits up to timeout_ms (-1: for ever, 0: not at all) for an event. Returns 1 with *event filled (its
+ * pointers are valid until the
+ * next call on this manager), 0 when the time is up, or a negative errno; -EPIPE when the orchestrator is
+ * gone. EINTR is returned. */
 int bioxen_next(bioxen_manager *manager, struct bioxen_event *event, int timeout_ms, struct bioxen_error *err);
 
 /* ---- what this host can enforce ---- */
@@ -166,7 +171,8 @@ struct bioxen_finding {
 };
 
 /*
- * Tries each thing that a jail needs, in processes that leave nothing behind, and calls `on_finding` for each. Takes a second
+ * Tries each thing that a jail needs, in processes that leave nothing behind, and calls `on_finding` for
+ * each. Takes a second
  * or so; bounded. Errors: EPIPE or ETIMEDOUT when it came to no end.
  */
 int bioxen_doctor(void (*on_finding)(const struct bioxen_finding *finding, void *context), void *context,

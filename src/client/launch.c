@@ -49,15 +49,19 @@ static int find_programs(struct places *places, struct bx_error *err)
     if (own_directory(directory) != 0)
         return bx_fail(err, ENOENT, "cannot find the programs of bioxen: is /proc mounted?");
     for (unsigned i = 0; i < sizeof where / sizeof *where; i++)
-        if (join(places->orchestrator, directory, where[i][0]) == 0 && join(places->jailer, directory, where[i][1]) == 0)
+        if (join(places->orchestrator, directory, where[i][0]) == 0 &&
+            join(places->jailer, directory, where[i][1]) == 0)
             return 0;
-    return bx_fail(err, ENOENT, "bioxend and bioxen-jailer are neither in %s nor in ../libexec/bioxen beside it: install bioxen again",
-                   directory);
+    return bx_fail(
+        err, ENOENT,
+        "bioxend and bioxen-jailer are neither in %s nor in ../libexec/bioxen beside it: install bioxen again",
+        directory);
 }
 
 /*
  * Between vfork and exec, in the parent's memory: system calls only. dup2 to its place also clears a descriptor's
- * close-on-exec; all sources are 10 or above, so that no place is taken before it was read. A session of its own keeps a
+ * close-on-exec; all sources are 10 or above, so that no place is taken before it was read. A session of
+ * its own keeps a
  * terminal's Ctrl-C away from the daemon.
  */
 static void become(const char *path, char *const argv[], const int *fds, unsigned count) __attribute__((noreturn));
@@ -73,7 +77,8 @@ static void become(const char *path, char *const argv[], const int *fds, unsigne
 }
 
 /*
- * vfork, because posix_spawn resets the action of every signal one by one: a tenth of a start-up. All signals are blocked
+ * vfork, because posix_spawn resets the action of every signal one by one: a tenth of a start-up. All
+ * signals are blocked
  * meanwhile, so that no handler of the program runs in the child, and the daemon unblocks them itself.
  * A daemon that cannot be executed is noticed by its sockets' end of file.
  */

@@ -77,7 +77,8 @@ static int send_all(bioxen_manager *manager, const struct iovec *parts, size_t c
     }
 }
 
-static int send_note(bioxen_manager *manager, uint32_t type, const struct ctl_note *note, int fd, struct bioxen_error *public_err)
+static int send_note(bioxen_manager *manager, uint32_t type, const struct ctl_note *note, int fd,
+                     struct bioxen_error *public_err)
 {
     struct bx_error err = {0};
     char frame[BX_FRAME_MAX];
@@ -124,7 +125,8 @@ static ssize_t receive(bioxen_manager *manager, int timeout_ms, struct bx_error 
     if (rc <= 0)
         return rc == 0 ? 0 : bx_fail_errno(err, errno, "waiting for the orchestrator");
     unsigned fd_count = 0;
-    ssize_t got = bx_receive(manager->launched.control_fd, manager->frame, sizeof manager->frame, NULL, 0, &fd_count, 0);
+    ssize_t got = bx_receive(manager->launched.control_fd, manager->frame, sizeof manager->frame, NULL, 0,
+                             &fd_count, 0);
     return got > 0 ? got : gone(err);
 }
 
@@ -165,7 +167,8 @@ static int read_error(const struct ctl_head *head, const char *body, struct bx_e
 
 static int bad_frame(struct bx_error *err)
 {
-    return bx_fail(err, EBADMSG, "the orchestrator sent what this client does not understand: are both of one version?");
+    return bx_fail(err, EBADMSG,
+                   "the orchestrator sent what this client does not understand: are both of one version?");
 }
 
 /* The reply to a create: its VM's number, or the error that it carries. */
@@ -233,7 +236,8 @@ static int create(bioxen_manager *manager, const struct bioxen_config *config, u
     return rc == 0 ? wait_created(manager, manager->last_id, vm, err) : rc;
 }
 
-int bioxen_create(bioxen_manager *manager, const struct bioxen_config *config, uint32_t *vm, struct bioxen_error *public_err)
+int bioxen_create(bioxen_manager *manager, const struct bioxen_config *config, uint32_t *vm,
+                  struct bioxen_error *public_err)
 {
     struct bx_error err = {0};
     int rc = create(manager, config, vm, &err);
@@ -277,7 +281,8 @@ static int unpack_death(const msgpack_object *map, struct record *record, uint32
     return record_unpack(packed, record);
 }
 
-static int read_death(bioxen_manager *manager, const struct ctl_head *head, const char *body, struct bioxen_event *event)
+static int read_death(bioxen_manager *manager, const struct ctl_head *head, const char *body,
+                      struct bioxen_event *event)
 {
     msgpack_unpacked unpacked;
     if (bx_unpack(&unpacked, body, head->length) != 0)

@@ -79,10 +79,12 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
 const char *bioxen_outcome_name(enum bioxen_outcome outcome)
 {
     static const char *const names[] = {
-        [BIOXEN_OUTCOME_OK] = "ok",           [BIOXEN_OUTCOME_ERROR] = "error",     [BIOXEN_OUTCOME_SYNTAX] = "syntax",
-        [BIOXEN_OUTCOME_EXIT] = "exit",       [BIOXEN_OUTCOME_TIMEOUT] = "timeout", [BIOXEN_OUTCOME_CPU] = "cpu",
-        [BIOXEN_OUTCOME_MEMORY] = "memory",   [BIOXEN_OUTCOME_OUTPUT] = "output",   [BIOXEN_OUTCOME_POLICY] = "policy",
-        [BIOXEN_OUTCOME_CRASH] = "crash",     [BIOXEN_OUTCOME_KILLED] = "killed",   [BIOXEN_OUTCOME_INTERNAL] = "internal",
+        [BIOXEN_OUTCOME_OK] = "ok",           [BIOXEN_OUTCOME_ERROR] = "error",
+        [BIOXEN_OUTCOME_SYNTAX] = "syntax",   [BIOXEN_OUTCOME_EXIT] = "exit",
+        [BIOXEN_OUTCOME_TIMEOUT] = "timeout", [BIOXEN_OUTCOME_CPU] = "cpu",
+        [BIOXEN_OUTCOME_MEMORY] = "memory",   [BIOXEN_OUTCOME_OUTPUT] = "output",
+        [BIOXEN_OUTCOME_POLICY] = "policy",   [BIOXEN_OUTCOME_CRASH] = "crash",
+        [BIOXEN_OUTCOME_KILLED] = "killed",   [BIOXEN_OUTCOME_INTERNAL] = "internal",
     };
     return (unsigned)outcome < sizeof names / sizeof *names ? names[outcome] : "internal";
 }

@@ -10,7 +10,10 @@
 /* Copies an error to the caller's, which may be NULL. Returns -code. */
 int public_fail(struct bioxen_error *out, const struct bx_error *err);
 
-/* What a config asks of the orchestrator; mount descriptors into fds[]. Returns 0 or -EINVAL for what a spec cannot hold. */
+/*
+ * What a config asks of the orchestrator; mount descriptors into fds[]. Returns 0 or -EINVAL for what a
+ * spec cannot hold.
+ */
 int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *fds, struct bx_error *err);
 
 /* The public view of a record: it points into `record`. */

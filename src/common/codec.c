@@ -133,9 +133,82 @@ int bx_fields_unpack(const msgpack_object *map, const struct bx_field *fields, s
     return 0;
 }
 
+/* ---- counts before trust: msgpack-c allocates what a head announces, 4 G elements for five bytes ---- */
+
+struct scan {
+    const unsigned char *at;
+    size_t left;
+};
+
+/* A big-endian number of `size` bytes; false when it is not there. */
+static bool scan_number(struct scan *scan, unsigned size, uint64_t *out)
+{
+    if (scan->left < size)
+        return false;
+    *out = 0;
+    for (unsigned i = 0; i < size; i++)
+        *out = *out << 8 | scan->at[i];
+    scan->at += size;
+    scan->left -= size;
+    return true;
+}
+
+/* Reads one head: how many bytes of its own and how many values of others follow it. */
+static bool scan_head(struct scan *scan, uint64_t *bytes, uint64_t *values)
+{
+    /* For the types 0xc0 to 0xdf: how long the length field is, what the length counts, what is fixed beside it. */
+    enum { NOTHING, BYTES, ITEMS, PAIRS };
+    static const struct { uint8_t field, counts, fixed;
+    } types[32] = {
+        {0, 0, 0},     {0, 0, 0},     {0, 0, 0},     {0, 0, 0},     {1, BYTES, 0}, {2, BYTES, 0},
+        {4, BYTES, 0}, {1, BYTES, 1}, {2, BYTES, 1}, {4, BYTES, 1}, {0, 0, 4},     {0, 0, 8},
+        {0, 0, 1},     {0, 0, 2},     {0, 0, 4},     {0, 0, 8},     {0, 0, 1},     {0, 0, 2},
+        {0, 0, 4},     {0, 0, 8},     {0, 0, 2},     {0, 0, 3},     {0, 0, 5},     {0, 0, 9},
+        {0, 0, 17},    {1, BYTES, 0}, {2, BYTES, 0}, {4, BYTES, 0}, {2, ITEMS, 0}, {4, ITEMS, 0},
+        {2, PAIRS, 0}, {4, PAIRS, 0},
+    };
+    uint64_t head, length = 0;
+    *bytes = *values = 0;
+    if (!scan_number(scan, 1, &head))
+        return false;
+    if (head >= 0x80 && head <= 0x8f)
+        *values = 2 * (head & 15);
+    else if (head >= 0x90 && head <= 0x9f)
+        *values = head & 15;
+    else if (head >= 0xa0 && head <= 0xbf)
+        *bytes = head & 31;
+    if (head < 0xc0 || head > 0xdf)
+        return true;
+    unsigned type = (unsigned)head - 0xc0;
+    if (!scan_number(scan, types[type].field, &length))
+        return false;
+    *bytes = types[type].fixed + (types[type].counts == BYTES ? length : 0);
+    *values = types[type].counts == ITEMS ? length : types[type].counts == PAIRS ? 2 * length : 0;
+    return true;
+}
+
+/* Does one value with all that is inside it fit the bytes? Each value takes one byte at least. */
+static bool counts_fit(const char *bytes, size_t length)
+{
+    struct scan scan = {(const unsigned char *)bytes, length};
+    for (uint64_t pending = 1; pending > 0; pending--) {
+        uint64_t skip, values;
+        if (!scan_head(&scan, &skip, &values) || skip > scan.left)
+            return false;
+        scan.at += skip;
+        scan.left -= skip;
+        pending += values;
+        if (pending - 1 > scan.left)
+            return false;
+    }
+    return true;
+}
+
 int bx_unpack(msgpack_unpacked *out, const char *bytes, size_t length)
 {
     size_t offset = 0;
+    if (!counts_fit(bytes, length))
+        return -EBADMSG;
     msgpack_unpacked_init(out);
     msgpack_unpack_return rc = msgpack_unpack_next(out, bytes, length, &offset);
     if (rc == MSGPACK_UNPACK_SUCCESS && offset == length)

@@ -41,7 +41,8 @@ struct bx_field {
 void bx_fields_pack(msgpack_packer *packer, const struct bx_field *fields, size_t count, const void *object);
 
 /*
- * Reads a map into `object`, whose texts must be initialised. `extra` keys (NULL-terminated, may be NULL) are left to the caller.
+ * Reads a map into `object`, whose texts must be initialised. `extra` keys (NULL-terminated, may be NULL)
+ * are left to the caller.
  * Returns 0, -EBADMSG or -ENOMEM; the object is then to be finished by its owner as after success.
  */
 int bx_fields_unpack(const msgpack_object *map, const struct bx_field *fields, size_t count, void *object,

@@ -1,7 +1,8 @@
 /*
  * control.h - the control socket between a client and bioxend: SEQPACKET messages of a fixed head and a body.
  *
- * A body is one MessagePack map, but for CTL_OUTPUT's, which is raw bytes. A reply carries its request's id; what bioxend
+ * A body is one MessagePack map, but for CTL_OUTPUT's, which is raw bytes. A reply carries its request's
+ * id; what bioxend
  * says by itself has the id 0. Host order: both ends are on one machine.
  */
 #ifndef BX_COMMON_CONTROL_H
@@ -47,7 +48,10 @@ struct ctl_output {
 
 _Static_assert(sizeof(struct ctl_head) == 16 && sizeof(struct ctl_output) == 8, "wire layout");
 
-/* Small bodies: {vm, number, text}. `number` is the signal of CTL_KILL, the errno of CTL_ERROR; unused parts are zero. */
+/*
+ * Small bodies: {vm, number, text}. `number` is the signal of CTL_KILL, the errno of CTL_ERROR; unused
+ * parts are zero.
+ */
 struct ctl_note {
     uint32_t vm;
     uint32_t number;
@@ -55,7 +59,10 @@ struct ctl_note {
     uint32_t length;
 };
 
-/* Writes a whole message around a note into `out` (BX_FRAME_MAX bytes). Returns its size, or 0 when the text is too long. */
+/*
+ * Writes a whole message around a note into `out` (BX_FRAME_MAX bytes). Returns its size, or 0 when the
+ * text is too long.
+ */
 size_t ctl_encode_note(uint32_t type, uint32_t id, const struct ctl_note *note, void *out);
 
 /* Reads a note's body. Returns 0 or -EBADMSG. */

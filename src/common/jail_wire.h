@@ -16,13 +16,13 @@
 
 enum jw_type {
     /* bioxend -> jailer */
-    JW_SPAWN = 1,  /* descriptors: stdout, stderr, lifeline, then one O_PATH descriptor for each mount */
+    JW_SPAWN = 1, /* descriptors: stdout, stderr, lifeline, then one O_PATH descriptor for each mount */
     JW_KILL = 2,   /* end the VM by SIGKILL; its JW_DEATH follows. Unknown VMs are ignored (it died already) */
     JW_SHUTDOWN = 3, /* kill all, remove all, then end; the socket's EOF says that it is done */
     /* jailer -> bioxend */
     JW_SPAWNED = 64,
     JW_FAILED = 65, /* the spawn did not happen and left nothing */
-    JW_DEATH = 66,  /* the VM is dead and reaped; what is left of it in the kernel goes next, before the next request is served */
+    JW_DEATH = 66,  /* the VM is dead and reaped; what the kernel still holds of it goes next */
 };
 
 enum jw_profile { JW_RESTRICTED = 0, JW_FULL = 1 };

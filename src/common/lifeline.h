@@ -17,14 +17,15 @@
 
 enum lw_type {
     /* bioxend -> VM */
-    LW_SPEC = 1,         /* one descriptor: the program (program.h). a = Lua heap ceiling in bytes */
-    LW_MODULE = 2,       /* answer to LW_NEED: one descriptor with the text. text1 = the chunk's name */
-    LW_NO_MODULE = 3,    /* answer to LW_NEED: text1 = why not, for the error message of require */
+    LW_SPEC = 1,      /* one descriptor: the program (program.h). a = Lua heap ceiling in bytes */
+    LW_MODULE = 2,    /* answer to LW_NEED: one descriptor with the text. text1 = the chunk's name */
+    LW_NO_MODULE = 3, /* answer to LW_NEED: text1 = why not, for the error message of require */
     /* VM -> bioxend */
-    LW_READY = 64,       /* locked: the syscall filter is on, nothing of the script was read yet */
-    LW_NEED = 65,        /* text1 = module name, as given to require */
-    LW_DONE = 66,        /* the script ended: a = enum lw_outcome, b = exit status, text1 = message, text2 = traceback */
-    LW_FATAL = 67,       /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
+    LW_READY = 64, /* locked: the syscall filter is on, nothing of the script was read yet */
+    LW_NEED = 65,  /* text1 = module name, as given to require */
+    LW_DONE =
+        66, /* the script ended: a = enum lw_outcome, b = exit status, text1 = message, text2 = traceback */
+    LW_FATAL = 67, /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
 };
 
 enum lw_outcome { LW_OK = 0, LW_ERROR = 1, LW_SYNTAX = 2, LW_EXIT = 3, LW_MEMORY = 4 };

@@ -35,7 +35,10 @@
 #define BX_DEFAULT_TMP_BYTES (16ull * 1024 * 1024)     /* scratch /tmp of profile full */
 #define BX_DEFAULT_TMP_INODES 4096u
 
-/* Ranges of what a client may ask; the jailer checks them again. A pebibyte, and a year, are far from overflow in sums and in ns. */
+/*
+ * Ranges of what a client may ask; the jailer checks them again. A pebibyte, and a year, are far from
+ * overflow in sums and in ns.
+ */
 #define BX_BYTES_MAX (1ull << 50)
 #define BX_TIME_MAX_MS (366ull * 86400 * 1000)
 #define BX_CPUS_MILLI_MIN 10u      /* the kernel's smallest CPU quota: 1 ms of a 100 ms period */

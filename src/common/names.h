@@ -6,7 +6,10 @@
 
 #include <stdbool.h>
 
-/* 1..BX_NAME_MAX bytes of letters, digits, '_', '-' and '.', and does not begin with '-' or '.'. Reads BX_NAME_MAX + 1 bytes at most. */
+/*
+ * 1..BX_NAME_MAX bytes of letters, digits, '_', '-' and '.', and does not begin with '-' or '.'. Reads
+ * BX_NAME_MAX + 1 bytes at most.
+ */
 bool bx_name_sound(const char *name);
 
 /* An absolute path in normal form that is not "/", shorter than BX_MOUNT_TARGET_MAX. Reads that many bytes at most. */

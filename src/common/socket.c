@@ -28,7 +28,8 @@ static void attach(struct msghdr *message, union control *control, const int *fd
     memcpy(CMSG_DATA(head), fds, fd_count * sizeof(int));
 }
 
-static int send_message(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count, int flags)
+static int send_message(int fd, const struct iovec *parts, size_t part_count, const int *fds,
+                        unsigned fd_count, int flags)
 {
     if (fd_count > BX_FDS_MAX)
         return -E2BIG;

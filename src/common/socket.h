@@ -16,7 +16,8 @@
 /* A SEQPACKET pair, close-on-exec. Returns 0 or -errno. */
 int bx_socketpair(int pair[2]);
 
-/* Sends one message with `fd_count` borrowed descriptors. Returns 0, -EAGAIN when the socket is full, or -errno (-EPIPE: the
+/* Sends one message with `fd_count` borrowed descriptors. Returns 0, -EAGAIN when the socket is full, or
+ * -errno (-EPIPE: the
  * peer is gone; no signal is raised). */
 int bx_send(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count);
 
@@ -24,7 +25,8 @@ int bx_send(int fd, const struct iovec *parts, size_t part_count, const int *fds
 int bx_send_wait(int fd, const struct iovec *parts, size_t part_count, const int *fds, unsigned fd_count);
 
 /*
- * Receives one message. Descriptors that came with it are put into fds[] (close-on-exec, owned by the caller), at most fd_max;
+ * Receives one message. Descriptors that came with it are put into fds[] (close-on-exec, owned by the
+ * caller), at most fd_max;
  * a message with more, or one that did not fit into `size`, is dropped whole and is -EMSGSIZE.
  * `flags` is 0 or MSG_DONTWAIT. Returns its length, 0 at the end of file, or -errno.
  */

@@ -14,7 +14,8 @@ int startup_fds(int argc, char **argv, const char *const *options, unsigned coun
 
 /*
  * The user id that belongs to a process alone while it lives: 0x70000000 + its pid. That range is above those that
- * distributions, systemd and subuid hand out, and below 2^31, where old programs see negative numbers. A pid is at most 2^22.
+ * distributions, systemd and subuid hand out, and below 2^31, where old programs see negative numbers. A
+ * pid is at most 2^22.
  */
 uid_t startup_private_uid(pid_t pid);
 

@@ -44,7 +44,8 @@ static int check_mount(const struct vm_spec *spec, uint32_t index, struct bx_err
         return bx_fail(err, EINVAL, "mount target '%s': /tmp is the VM's own scratch space", target);
     for (uint32_t i = 0; i < index; i++)
         if (bx_targets_overlap(target, spec->mounts[i].target))
-            return bx_fail(err, EINVAL, "mount target '%s' and mount target '%s': one may not be inside the other", target,
+            return bx_fail(err, EINVAL,
+                           "mount target '%s' and mount target '%s': one may not be inside the other", target,
                            spec->mounts[i].target);
     return 0;
 }
@@ -64,8 +65,10 @@ static int check_mounts(const struct vm_spec *spec, struct bx_error *err)
 int vm_spec_check(const struct vm_spec *spec, struct bx_error *err)
 {
     if (!bx_name_sound(spec->name))
-        return bx_fail(err, EINVAL, "VM name '%s' must be 1 to %d letters, digits, '_', '-' or '.', and begin with none of '-.'",
-                       spec->name, BX_NAME_MAX);
+        return bx_fail(
+            err, EINVAL,
+            "VM name '%s' must be 1 to %d letters, digits, '_', '-' or '.', and begin with none of '-.'",
+            spec->name, BX_NAME_MAX);
     int rc = check_range(err, "memory (bytes)", spec->memory, BX_MEMORY_MIN, BX_BYTES_MAX);
     if (rc == 0)
         rc = check_range(err, "cpus (thousandths)", spec->cpus_milli, BX_CPUS_MILLI_MIN, BX_CPUS_MILLI_MAX);

@@ -16,7 +16,8 @@ struct queued_frame;
 struct client {
     struct bx_source source;
     struct manager *manager;
-    struct queued_frame *first, *last; /* what the client has not taken yet; while any is here, VMs' output is not read */
+    /* What the client has not taken yet. While any is here, VMs' output is not read. */
+    struct queued_frame *first, *last;
 };
 
 void client_init(struct client *client, struct manager *manager);

@@ -9,7 +9,8 @@
 struct client;
 
 /*
- * Serves one request. The descriptors stay the caller's to close; a handler that keeps one takes it by setting its place to -1.
+ * Serves one request. The descriptors stay the caller's to close; a handler that keeps one takes it by
+ * setting its place to -1.
  * Returns 0, or -EBADMSG when the frame breaks the protocol (a request that is only wrong gets a CTL_ERROR and 0).
  */
 int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count);

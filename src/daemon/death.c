@@ -1,5 +1,6 @@
 /*
- * death.c - one verdict from several witnesses. The kernel's word (wait status, cgroup figures) and our own (why we had it
+ * death.c - one verdict from several witnesses. The kernel's word (wait status, cgroup figures) and our own
+ * (why we had it
  * killed) come before the VM's own words, which only tell apart the ways in which a script may end by itself.
  */
 #include "death.h"

@@ -1,4 +1,7 @@
-/* jailer.c - the link. A reply that is not well-formed means that the privileged side is not what we think: stop at once. */
+/*
+ * jailer.c - the link. A reply that is not well-formed means that the privileged side is not what we think:
+ * stop at once.
+ */
 #include "jailer.h"
 
 #include <errno.h>
@@ -61,6 +64,9 @@ int jailer_send(struct jailer *jailer, const struct jw_request *request, const i
     if (jailer->source.fd < 0)
         return -EPIPE;
     struct iovec part = {(void *)request, sizeof *request};
-    /* A burst of creates may fill the link. The jailer takes one request after the other whatever we do, so this wait is short. */
+    /*
+     * A burst of creates may fill the link. The jailer takes one request after the other whatever we do, so
+     * this wait is short.
+     */
     return bx_send_wait(jailer->source.fd, &part, 1, fds, fd_count);
 }

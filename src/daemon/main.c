@@ -28,7 +28,8 @@ static void ignore_signals(void)
 }
 
 /*
- * A uid of its own, where the caller is root in full. Root of a user namespace, or without the powers to change ids, counts as
+ * A uid of its own, where the caller is root in full. Root of a user namespace, or without the powers to
+ * change ids, counts as
  * an ordinary user: then the ids stay, and whatever capabilities there are go all the same.
  */
 static int drop_privileges(char *why, size_t size)

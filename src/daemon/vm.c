@@ -246,6 +246,8 @@ int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int
         rc = ask_spawn(vm, program, handed, mounts);
     bx_close_all(handed, 3);
     if (rc == -EPIPE || rc == -ECONNRESET)
-        return bx_fail(err, EPIPE, "cannot start VM '%s': the jailer has ended; bioxen doctor says what this host lacks", spec->name);
+        return bx_fail(err, EPIPE,
+                       "cannot start VM '%s': the jailer has ended; bioxen doctor says what this host lacks",
+                       spec->name);
     return rc == 0 ? 0 : bx_fail_errno(err, -rc, "cannot start VM '%s'", spec->name);
 }

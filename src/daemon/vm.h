@@ -80,7 +80,8 @@ struct vm *vm_new(struct manager *manager, uint32_t id);
 void vm_free(struct vm *vm);
 
 /*
- * Starts it: makes its pipes and lifeline, asks the jailer. `program` and `mounts` (spec->mount_count of them) are borrowed.
+ * Starts it: makes its pipes and lifeline, asks the jailer. `program` and `mounts` (spec->mount_count of
+ * them) are borrowed.
  * The reply to request `request_id` follows by itself. Returns 0 or -errno (then nothing was started).
  */
 int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int program, const int *mounts,
@@ -100,7 +101,10 @@ void vm_pause_output(struct vm *vm, bool paused);
 /* 1 when the state table has an action for the pair; for the test that it is total. */
 int vm_table_has(enum vm_state state, enum vm_event event);
 
-/* Bytes that Lua may hold under a memory limit: less than the limit, so that Lua's own error comes before the kernel's kill. */
+/*
+ * Bytes that Lua may hold under a memory limit: less than the limit, so that Lua's own error comes before
+ * the kernel's kill.
+ */
 uint64_t vm_heap_ceiling(uint64_t memory);
 
 #endif

@@ -21,8 +21,6 @@
 
 #define PROGRAM "bioxen-vm"
 
-extern char **environ;
-
 enum { EXIT_FAILED = 125 };
 
 /* What a stranger put into the environment, or a secret of the caller's, is not even in memory. */

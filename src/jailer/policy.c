@@ -70,6 +70,7 @@ int policy_check(const struct jailer *jailer, const struct jw_request *request, 
     if (request->spawn.tmp_bytes > jailer->policy.tmp_max)
         return refuse(err, ENOSPC, "the scratch space is larger than half of this machine's memory");
     if (!descriptors_sound(fds, SB_HANDED_FDS + request->spawn.mount_count))
-        return refuse(err, EINVAL, "a descriptor for the VM is neither a pipe nor a socket, or a mount's is not O_PATH");
+        return refuse(err, EINVAL,
+                      "a descriptor for the VM is neither a pipe nor a socket, or a mount's is not O_PATH");
     return 0;
 }

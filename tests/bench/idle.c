@@ -1,5 +1,6 @@
 /*
- * idle.c - N idle VMs for the memory benchmark: each has run a line of Lua and waits in a require that is never answered.
+ * idle.c - N idle VMs for the memory benchmark: each has run a line of Lua and waits in a require that is
+ * never answered.
  * Prints "ready" when all wait, ends at the end of its standard input. Usage: idle N
  */
 #include <stdio.h>

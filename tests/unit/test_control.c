@@ -158,7 +158,8 @@ static void test_names(void **state)
 static void test_mount_targets(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "/", "app", "/app/", "//app", "/a//b", "/.", "/..", "/a/..", "/a/./b", "/../a"};
+    static const char *const bad[] = {"",   "/",   "app",   "/app/",  "//app", "/a//b",
+                                      "/.", "/..", "/a/..", "/a/./b", "/../a"};
     static const char *const good[] = {"/app", "/a/b", "/...", "/.hidden", "/a/..b"};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(bx_target_sound(bad[i]));
