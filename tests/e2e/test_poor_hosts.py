@@ -1,7 +1,8 @@
 """Hosts that lack something, made by namespaces: `run` works, or says by 125 what is missing; never anything else."""
 
-from __future__ import os
-import annotations
+from __future__ import annotations
+
+import os
 
 import json
 import shutil
