@@ -42,7 +42,7 @@ struct vm_heap_block {
 /* Freed small blocks that are kept: this part of the ceiling, and no more than stays in a processor's cache
  * (more of them only scatters a data structure over the heap). */
 #define KEPT_PART 64
-#define KEPT_MOST (64 * 1024)
+#define KEPT_MOST (256 * 1024)
 
 /* malloc keeps smaller blocks in caches of its own when they are freed, instead of joining them to their
  * neighbours. */
