@@ -1,4 +1,4 @@
-/* test_vm_lua.c - the Lua tests of tests/lua in a VM, in both profiles: there they must pass as they do under lua5.4. */
+/* test_vm_lua.c - the Lua tests of tests/lua in a VM, in both profiles: they must pass there as under lua5.4. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
