@@ -114,7 +114,7 @@ static int move_fd(int from, int to, int flags)
 /* Moved up first, out of the way of the places that are filled afterwards. */
 static int lift(int *fd)
 {
-    *fd = fcntl(*fd, F_DUPFD_CLOEXEC, 64);
+    *fd = fcntl(*fd, F_DUPFD_CLOEXEC, SB_FD_FREE);
     return *fd >= 0 ? 0 : -errno;
 }
 
