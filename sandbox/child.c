@@ -69,10 +69,10 @@ int sb_step_name(struct sb_child *child)
 
 int sb_step_signals(struct sb_child *child)
 {
-    (void)child;
     const struct sigaction standard = {.sa_handler = SIG_DFL};
     for (int signal = 1; signal < NSIG; signal++)
-        sigaction(signal, &standard, NULL); /* those that cannot be changed are as they should be */
+        if ((child->plan->host->signals >> (signal - 1) & 1) != 0)
+            sigaction(signal, &standard, NULL);
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : -errno;

@@ -8,6 +8,7 @@
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -66,9 +67,20 @@ int sb_host_begin(struct sb_host *host, struct sb_error *err)
     return rc;
 }
 
+static uint64_t changed_signals(void)
+{
+    struct sigaction action;
+    uint64_t changed = 0;
+    for (int signal = 1; signal < NSIG; signal++)
+        if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+            changed |= 1ull << (signal - 1);
+    return changed;
+}
+
 int sb_host_settle(struct sb_host *host, int program_fd, struct sb_error *err)
 {
     host->program_fd = program_fd;
+    host->signals = changed_signals();
     /* No jail has a controlling terminal, nor is a session leader, who could get one. It fails for a leader. */
     setsid();
     if (host->privileged && setgroups(0, NULL) != 0)

@@ -77,6 +77,7 @@ struct sb_host {
     bool privileged;     /* for the caller: each jail gets a host uid of its own */
     uid_t uid;           /* the caller's, before any namespace: a jail's inner ids */
     gid_t gid;
+    uint64_t signals;    /* those that are ignored or handled here, and must not be in a jail: bit 0 is signal 1 */
     int program_fd;
     int proc_fd, null_fd;
     pid_t owner;           /* the process for which this was begun; part of the name of every cgroup */
@@ -90,8 +91,8 @@ struct sb_host {
 /*
  * Takes stock, before anything else is done: which privileges, which cgroups. Without privileges it becomes
  * uid 0 of a new user namespace and leaves for a private copy of the caller's mounts. `program_fd` is the
- * static executable that every jail runs (taken over). The calling process must have one thread; it becomes
- * the leader of a session, so that no jail has a terminal.
+ * static executable that every jail runs (taken over). The calling process must have one thread, and its
+ * signals as they shall stay; it becomes the leader of a session, so that no jail has a terminal.
  */
 int sb_host_init(struct sb_host *host, int program_fd, struct sb_error *err);
 

@@ -86,8 +86,9 @@ static int explain(const struct sb_child_report *report, struct sb_error *err)
 {
     const char *step = sb_child_step_name(report->step);
     if (strcmp(step, "exec") == 0 && report->code == EACCES)
-        return sb_fail(err, EACCES,
-                       "the program of the VM must be executable for everybody (chmod a+rx), and not on a noexec mount");
+        return sb_fail(
+            err, EACCES,
+            "the VM's program must be executable for everybody (chmod a+rx), and not on a noexec mount");
     return sb_fail_errno(err, report->code, "the jail's step \"%s\" failed", step);
 }
 
