@@ -88,8 +88,8 @@ int sb_creds_become_root(uid_t uid, gid_t gid, struct sb_error *err)
 {
     int proc_fd = AT_FDCWD;
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-        return sb_fail_errno(err, errno,
-                             "this user may not make a user namespace (bioxen doctor says what mends it)");
+        return sb_fail_namespace(err, errno,
+                                 "this user may not make a user namespace (bioxen doctor says what mends it)");
     int rc = sb_write_at(proc_fd, "/proc/self/setgroups", "deny");
     if (rc != 0)
         return sb_fail_errno(err, -rc, "cannot write /proc/self/setgroups");

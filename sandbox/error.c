@@ -34,6 +34,15 @@ int sb_fail_errno(struct sb_error *err, int code, const char *format, ...)
     return -code;
 }
 
+/* The kernel says "no space left on device" for a limit of namespaces, and nobody understands that. */
+int sb_fail_namespace(struct sb_error *err, int code, const char *what)
+{
+    if (code != ENOSPC && code != EUSERS)
+        return sb_fail_errno(err, code, "%s", what);
+    return sb_fail(err, code, "%s: a limit in /proc/sys/user/max_*_namespaces is used up (bioxen doctor says which)",
+                   what);
+}
+
 void sb_close(int *fd)
 {
     if (*fd >= 0)

@@ -11,7 +11,9 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,9 +29,14 @@
 static int open_files(struct sb_host *host, struct sb_error *err)
 {
     host->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (host->proc_fd < 0)
+        return sb_fail_errno(err, errno, "cannot open /proc");
     host->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (host->proc_fd < 0 || host->null_fd < 0)
-        return sb_fail_errno(err, errno, "cannot open %s", host->proc_fd < 0 ? "/proc" : "/dev/null");
+    struct stat status;
+    /* It becomes a script's standard input: a file that somebody put in its place would be read by strangers. */
+    if (host->null_fd < 0 || fstat(host->null_fd, &status) != 0 || !S_ISCHR(status.st_mode) ||
+        status.st_rdev != makedev(1, 3))
+        return sb_fail(err, ENODEV, "/dev/null is missing or not the null device (bioxen doctor says what mends it)");
     return 0;
 }
 
@@ -130,13 +137,13 @@ void sb_host_fini(struct sb_host *host)
 
 int sb_host_new_net(struct sb_error *err)
 {
-    return unshare(CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot make a network namespace");
+    return unshare(CLONE_NEWNET) == 0 ? 0 : sb_fail_namespace(err, errno, "cannot make a network namespace");
 }
 
 int sb_host_copy_mounts(struct sb_error *err)
 {
     if (unshare(CLONE_NEWNS) != 0)
-        return sb_fail_errno(err, errno, "cannot make a mount namespace");
+        return sb_fail_namespace(err, errno, "cannot make a mount namespace");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || chdir("/") != 0)
         return sb_fail_errno(err, errno, "cannot make the mounts private");
     return 0;

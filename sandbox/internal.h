@@ -19,6 +19,8 @@ int sb_fail(struct sb_error *err, int code, const char *format, ...) __attribute
 /* With ": <strerror(code)>" added. */
 int sb_fail_errno(struct sb_error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* As sb_fail_errno, for a namespace that cannot be made: a limit is called a limit. */
+int sb_fail_namespace(struct sb_error *err, int code, const char *what);
 void sb_close(int *fd);
 
 /* ---- files.c: small kernel files ---- */

@@ -89,6 +89,8 @@ static int explain(const struct sb_child_report *report, struct sb_error *err)
         return sb_fail(
             err, EACCES,
             "the VM's program must be executable for everybody (chmod a+rx), and not on a noexec mount");
+    if (strcmp(step, "cgroup namespace") == 0)
+        return sb_fail_namespace(err, report->code, "cannot make the cgroup namespace of a jail");
     return sb_fail_errno(err, report->code, "the jail's step \"%s\" failed", step);
 }
 
@@ -127,7 +129,7 @@ static int start_child(const struct sb_plan *plan, struct sb_jail *jail, int syn
     if (dumpable)
         prctl(PR_SET_DUMPABLE, 0);
     if (pid < 0)
-        return sb_fail_errno(err, -pid, "cannot make the namespaces of a jail");
+        return sb_fail_namespace(err, -pid, "cannot make the namespaces of a jail");
     jail->pid = pid;
     sb_close(&sync[1]);
     int rc = prepare_and_go(plan, pid, sync[0], err);

@@ -8,6 +8,7 @@ lacks is skipped with its name.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Iterator
@@ -22,6 +23,9 @@ from bxrun import (USER_ID, Bioxen, build_directory, has_native_probe, private_d
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:  # nohup, or a shell's "&": children would inherit it
+            signal.signal(number, signal.SIG_DFL)
     config.addinivalue_line("markers", "root: needs to be run as root")
     config.addinivalue_line("markers", "probe: needs the build with the native probe (build/test)")
     config.addinivalue_line("markers", "xdist_group(name): tests of one group share one worker")

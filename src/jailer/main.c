@@ -39,13 +39,17 @@ static void ignore_signals(void)
         signal(ignored[i], SIG_IGN);
 }
 
+/* A pipe that leads nowhere: a host whose /dev/null is missing is to hear that by a message. */
 int streams_leave(void)
 {
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int i = 0; i < 3; i++)
-        if (fd < 0 || dup2(fd, i) != i)
-            return -1;
-    return fd > 2 ? close(fd) : 0;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    int rc = dup2(ends[0], 0) == 0 && dup2(ends[1], 1) == 1 && dup2(ends[1], 2) == 2 ? 0 : -1;
+    for (int i = 0; i < 2; i++)
+        if (ends[i] > 2)
+            close(ends[i]);
+    return rc;
 }
 
 /* The VM's program lies beside this one. It is opened once, and run by its descriptor. */
@@ -110,8 +114,9 @@ static int serve(int link)
     int started = begin(&jailer, &jailer.start_error);
     policy_init(&jailer.policy);
     int rc = streams_leave() == 0 ? open_loop(&jailer, link) : -EIO;
-    if (rc == 0 && started == 0)
-        finish(&jailer, &jailer.start_error);
+    struct sb_error later; /* of two failures the first is told; but what the janitor made is taken over to be removed */
+    if (rc == 0 && jailer.janitor.pid > 0)
+        finish(&jailer, started == 0 ? &jailer.start_error : &later);
     if (rc == 0)
         rc = bx_loop_run(&jailer.loop);
     if (jailer.broken)
