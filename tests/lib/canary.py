@@ -25,7 +25,7 @@ class Canaries:
         self.sockets: list[socket.socket] = []
         self.stop = threading.Event()
         # One set of canaries for the host: another worker or test run waits for its turn.
-        self.lock = open("/tmp/luavm-canary.lock", "w")
+        self.lock = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.strangers = {path.name for path in Path("/tmp").glob("luavm*")}  # somebody else's, from before
         for path in SECRETS:
@@ -88,7 +88,7 @@ class Canaries:
 
     @staticmethod
     def expected() -> set[str]:
-        return {path.name for path in (*SECRETS, DIRECTORY)} | {"luavm-canary.sock", "luavm-canary.lock"}
+        return {path.name for path in (*SECRETS, DIRECTORY)} | {"luavm-canary.sock"}
 
     def close(self) -> None:
         self.stop.set()
@@ -102,4 +102,4 @@ class Canaries:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
-        self.lock.close()
+        os.close(self.lock)
