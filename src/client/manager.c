@@ -27,10 +27,23 @@ static int gone(struct bx_error *err)
     return bx_fail(err, EPIPE, "the orchestrator ended unexpectedly");
 }
 
+/* Not calloc: zeroing the frame would touch 32 pages, a tenth of a millisecond of every start. */
+static bioxen_manager *manager_new(void)
+{
+    bioxen_manager *manager = malloc(sizeof *manager);
+    if (manager == NULL)
+        return NULL;
+    manager->launched = (struct launched){.control_fd = -1};
+    manager->last_id = 0;
+    manager->kept = NULL;
+    manager->record = (struct record){0};
+    return manager;
+}
+
 int bioxen_open(bioxen_manager **out, struct bioxen_error *public_err)
 {
     struct bx_error err = {0};
-    bioxen_manager *manager = calloc(1, sizeof *manager);
+    bioxen_manager *manager = manager_new();
     int rc = manager == NULL ? bx_fail_errno(&err, ENOMEM, "manager") : launch_daemons(&manager->launched, &err);
     if (rc != 0) {
         free(manager);
@@ -81,7 +94,7 @@ static int send_note(bioxen_manager *manager, uint32_t type, const struct ctl_no
                      struct bioxen_error *public_err)
 {
     struct bx_error err = {0};
-    char frame[BX_FRAME_MAX];
+    char frame[CTL_NOTE_MAX];
     struct iovec part = {frame, ctl_encode_note(type, ++manager->last_id, note, frame)};
     if (part.iov_len == 0)
         bx_fail(&err, E2BIG, "a text of %u bytes is too long for the orchestrator", note->length);

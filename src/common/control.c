@@ -41,7 +41,7 @@ static int pack_note(msgpack_packer *packer, const struct ctl_note *note)
 size_t ctl_encode_note(uint32_t type, uint32_t id, const struct ctl_note *note, void *out)
 {
     char *body = (char *)out + sizeof(struct ctl_head);
-    struct fixed_buffer buffer = {body, CTL_BODY_MAX};
+    struct fixed_buffer buffer = {body, CTL_NOTE_MAX - sizeof(struct ctl_head)};
     msgpack_packer packer;
     msgpack_packer_init(&packer, &buffer, write_fixed);
     if (pack_note(&packer, note) != 0)

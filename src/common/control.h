@@ -15,7 +15,6 @@
 #include "limits.h"
 
 #define CTL_MAGIC 0x31435842u /* "BXC1" */
-#define CTL_BODY_MAX (BX_FRAME_MAX - sizeof(struct ctl_head))
 
 /* Bytes of output in one message: small enough to interleave VMs, large enough to cost little. */
 #define CTL_OUTPUT_CHUNK (32u * 1024u)
@@ -48,6 +47,9 @@ struct ctl_output {
 
 _Static_assert(sizeof(struct ctl_head) == 16 && sizeof(struct ctl_output) == 8, "wire layout");
 
+/* Room for a note with the longest text: head, map and keys take less than 64 bytes. */
+#define CTL_NOTE_MAX (sizeof(struct ctl_head) + 64 + BX_MESSAGE_MAX)
+
 /*
  * Small bodies: {vm, number, text}. `number` is the signal of CTL_KILL, the errno of CTL_ERROR; unused
  * parts are zero.
@@ -60,7 +62,7 @@ struct ctl_note {
 };
 
 /*
- * Writes a whole message around a note into `out` (BX_FRAME_MAX bytes). Returns its size, or 0 when the
+ * Writes a whole message around a note into `out` (CTL_NOTE_MAX bytes). Returns its size, or 0 when the
  * text is too long.
  */
 size_t ctl_encode_note(uint32_t type, uint32_t id, const struct ctl_note *note, void *out);

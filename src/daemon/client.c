@@ -84,7 +84,7 @@ void client_send(struct client *client, const void *frame, size_t length)
 void client_send_note(struct client *client, uint32_t type, uint32_t id, uint32_t vm, uint32_t number, const char *text,
                       size_t length)
 {
-    char frame[BX_FRAME_MAX];
+    static char frame[CTL_NOTE_MAX];
     struct ctl_note note = {vm, number, text, (uint32_t)(length < BX_MESSAGE_MAX ? length : BX_MESSAGE_MAX)};
     client_send(client, frame, ctl_encode_note(type, id, &note, frame));
 }
@@ -96,7 +96,7 @@ int client_backlogged(const struct client *client)
 
 static void receive_one(struct client *client)
 {
-    char frame[BX_FRAME_MAX];
+    static char frame[BX_FRAME_MAX]; /* not on the stack, whose every page the compiler's stack probes would touch */
     int fds[BX_FDS_MAX];
     unsigned fd_count = 0;
     ssize_t got = bx_receive(client->source.fd, frame, sizeof frame, fds, BX_FDS_MAX, &fd_count, MSG_DONTWAIT);

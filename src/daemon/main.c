@@ -56,7 +56,7 @@ static int become_harmless(struct bx_error *err)
 /* Nothing is printed: whoever started us learns it over the control socket, and says it in its own way. */
 static int tell(int control_fd, const struct bx_error *err)
 {
-    char frame[sizeof(struct ctl_head) + BX_ERROR_TEXT_MAX + 64];
+    char frame[CTL_NOTE_MAX];
     struct ctl_note note = {.number = (uint32_t)err->code, .text = err->text, .length = (uint32_t)strlen(err->text)};
     struct iovec part = {frame, ctl_encode_note(CTL_ERROR, 0, &note, frame)};
     bx_send(control_fd, &part, 1, NULL, 0);

@@ -42,7 +42,7 @@ static size_t within_limit(struct vm *vm, size_t got)
 /* Reads one chunk. Returns 1 when there may be more, 0 when the pipe is empty for now, -1 when it has ended. */
 static int pump(struct vm *vm, unsigned index)
 {
-    char frame[sizeof(struct ctl_head) + sizeof(struct ctl_output) + CTL_OUTPUT_CHUNK];
+    static char frame[sizeof(struct ctl_head) + sizeof(struct ctl_output) + CTL_OUTPUT_CHUNK];
     char *bytes = frame + sizeof(struct ctl_head) + sizeof(struct ctl_output);
     ssize_t got = read(vm->streams[index].source.fd, bytes, CTL_OUTPUT_CHUNK);
     if (got <= 0)
@@ -124,7 +124,7 @@ static int take_frame(struct vm *vm, const struct lw_frame *frame)
 /* Returns as pump does. A descriptor that comes from a VM is not taken: no room for one is given. */
 static int read_frame(struct vm *vm)
 {
-    char bytes[LW_FRAME_MAX];
+    static char bytes[LW_FRAME_MAX];
     ssize_t got = recv(vm->lifeline.source.fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
     if (got <= 0)
         return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
