@@ -114,7 +114,8 @@ static int serve(int link)
     int started = begin(&jailer, &jailer.start_error);
     policy_init(&jailer.policy);
     int rc = streams_leave() == 0 ? open_loop(&jailer, link) : -EIO;
-    struct sb_error later; /* of two failures the first is told; but what the janitor made is taken over to be removed */
+    /* Of two failures the first is told. What the janitor made is taken over all the same, to be removed. */
+    struct sb_error later;
     if (rc == 0 && jailer.janitor.pid > 0)
         finish(&jailer, started == 0 ? &jailer.start_error : &later);
     if (rc == 0)
