@@ -97,6 +97,7 @@ static void print_death(FILE *out, const struct run_request *request, const char
     switch (record->outcome) {
     case BIOXEN_OUTCOME_OK:
     case BIOXEN_OUTCOME_EXIT:
+    case BIOXEN_OUTCOME_STOPPED:
         break;
     case BIOXEN_OUTCOME_ERROR:
     case BIOXEN_OUTCOME_SYNTAX:

@@ -1,10 +1,13 @@
 /*
  * bioxen.h - libbioxen, the public C API: start a private orchestrator, create jailed Lua VMs, follow them.
  *
- * Self-contained: it includes nothing else of this project. A manager and what came from it belong to one
- * thread at a time. Every function that can fail returns 0 or a negative errno and fills the error it was
- * handed (NULL is allowed); out-parameters are untouched on failure. Strings are UTF-8 and NUL-terminated
- * unless a length stands beside them. Times are milliseconds, sizes are bytes, unless the name says otherwise.
+ * Self-contained: it includes nothing else of this project. Threads: a manager's requests (everything named
+ * *_start, kill, stop, interrupt, answer) may come from any thread at any time; bioxen_next, and the calls that
+ * wait for their own reply (create, attach, stats), belong to one thread at a time. Each session belongs to one
+ * thread at a time, whatever happens to its manager meanwhile. After fork a child may only call bioxen_forget.
+ * Every function that can fail returns 0 or a negative errno and fills the error it was handed (NULL is
+ * allowed); out-parameters are untouched on failure. Strings are UTF-8 and NUL-terminated unless a length stands
+ * beside them. Times are milliseconds, sizes are bytes, unless the name says otherwise.
  */
 #ifndef BIOXEN_H
 #define BIOXEN_H
@@ -68,6 +71,9 @@ struct bioxen_config {
     const struct bioxen_string *env;  /* name, value, name, value ... */
     size_t env_count;            /* number of pairs */
     struct bioxen_string text;   /* the script; may be empty */
+    int serve;                   /* 1: after the script the VM lives on and serves sessions */
+    int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
+                                    library itself; -1 (default): the script's needs come as BIOXEN_EVENT_NEED */
 };
 
 void bioxen_config_init(struct bioxen_config *config);
@@ -75,7 +81,7 @@ void bioxen_config_init(struct bioxen_config *config);
 enum bioxen_outcome {
     BIOXEN_OUTCOME_OK, BIOXEN_OUTCOME_ERROR, BIOXEN_OUTCOME_SYNTAX, BIOXEN_OUTCOME_EXIT, BIOXEN_OUTCOME_TIMEOUT,
     BIOXEN_OUTCOME_CPU, BIOXEN_OUTCOME_MEMORY, BIOXEN_OUTCOME_OUTPUT, BIOXEN_OUTCOME_POLICY, BIOXEN_OUTCOME_CRASH,
-    BIOXEN_OUTCOME_KILLED, BIOXEN_OUTCOME_INTERNAL,
+    BIOXEN_OUTCOME_KILLED, BIOXEN_OUTCOME_INTERNAL, BIOXEN_OUTCOME_STOPPED,
 };
 
 /* "ok", "error", ... ; never NULL. */
@@ -109,6 +115,21 @@ enum bioxen_event_type {
     BIOXEN_EVENT_OUTPUT = 1, /* bytes of a VM's stdout or stderr */
     BIOXEN_EVENT_DEATH,      /* the VM is gone, nothing of it is left; its number is free */
     BIOXEN_EVENT_NEED,       /* profile restricted: the script requires a module; answer with bioxen_answer_* */
+    /* answers to requests by *_start: `request` is the number that it gave */
+    BIOXEN_EVENT_CREATED,    /* vm */
+    BIOXEN_EVENT_ATTACHED,   /* vm, session: now the caller's */
+    BIOXEN_EVENT_STATS,      /* vm, stats */
+    BIOXEN_EVENT_REFUSED,    /* error */
+};
+
+/* One connection to a VM, over which it is asked to execute. */
+typedef struct bioxen_session bioxen_session;
+
+struct bioxen_stats {
+    uint32_t sessions;
+    uint64_t uptime_us, cpu_us;
+    uint64_t memory, memory_peak; /* bytes */
+    uint64_t output_bytes;
 };
 
 struct bioxen_event {
@@ -117,6 +138,10 @@ struct bioxen_event {
     int stream;                  /* OUTPUT: 1 stdout, 2 stderr */
     struct bioxen_string bytes;  /* OUTPUT: the bytes; NEED: the module's name as the script gave it */
     struct bioxen_record record; /* DEATH */
+    uint32_t request;            /* CREATED, ATTACHED, STATS, REFUSED */
+    bioxen_session *session;     /* ATTACHED */
+    struct bioxen_stats stats;   /* STATS */
+    struct bioxen_error error;   /* REFUSED */
 };
 
 /*
@@ -124,6 +149,15 @@ struct bioxen_event {
  * process ends.
  */
 int bioxen_open(bioxen_manager **out, struct bioxen_error *err);
+
+/*
+ * The same with the programs bioxend, bioxen-jailer and bioxen-vm of that directory (NULL: beside the running
+ * program, or in ../libexec/bioxen from there).
+ */
+int bioxen_open_at(bioxen_manager **out, const char *directory, struct bioxen_error *err);
+
+/* In a child after fork: closes the child's copies of the sockets, and frees. The parent's VMs are not touched. */
+void bioxen_forget(bioxen_manager *manager);
 
 /* Kills every VM, waits until nothing is left, frees the manager. NULL is allowed. */
 void bioxen_close(bioxen_manager *manager);
@@ -134,6 +168,10 @@ int bioxen_fd(const bioxen_manager *manager);
 /* Creates and starts a VM: returns when it runs, with its number in *vm. Errors: EINVAL (a field), ENOTSUP (a required
  * limit that this host cannot enforce), EPIPE (the orchestrator is gone), and what the host refused. */
 int bioxen_create(bioxen_manager *manager, const struct bioxen_config *config, uint32_t *vm, struct bioxen_error *err);
+
+/* Asks only; the answer is an event, CREATED or REFUSED, with the same request number. */
+int bioxen_create_start(bioxen_manager *manager, const struct bioxen_config *config, uint32_t *request,
+                        struct bioxen_error *err);
 
 /* Asks for a VM's end by SIGKILL; its DEATH event follows, with outcome killed and `signal` as its exit status's
  * signal (e.g. SIGINT for Ctrl-C). A VM that is gone already is no error. */
@@ -149,6 +187,136 @@ int bioxen_answer_no_module(bioxen_manager *manager, uint32_t vm, const char *wh
  * next call on this manager), 0 when the time is up, or a negative errno; -EPIPE when the orchestrator is
  * gone. EINTR is returned. */
 int bioxen_next(bioxen_manager *manager, struct bioxen_event *event, int timeout_ms, struct bioxen_error *err);
+
+/*
+ * Asks a serving VM to close its state (finalizers run) and to end; SIGKILL after the grace. Its DEATH event
+ * says stopped.
+ */
+int bioxen_stop(bioxen_manager *manager, uint32_t vm, unsigned grace_ms, struct bioxen_error *err);
+
+/* What the VM uses now. ESRCH: it is gone. */
+int bioxen_stats(bioxen_manager *manager, uint32_t vm, struct bioxen_stats *out, struct bioxen_error *err);
+int bioxen_stats_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err);
+
+/* ---- values: Lua values as they travel ---- */
+
+/*
+ * Written in this order: bioxen_put_list(count) and that many values; then, for each table that was referred to by
+ * bioxen_put_table(number), in the order of their numbers from 0, which is the order of first reference, either
+ * bioxen_put_list(count) and its items or bioxen_put_map(count) and its pairs, key first. So tables may be shared and
+ * cyclic, and none is inside another. Keys: booleans, integers, numbers, strings.
+ */
+typedef struct bioxen_values bioxen_values;
+
+bioxen_values *bioxen_values_new(void); /* NULL: no memory */
+void bioxen_values_free(bioxen_values *values);
+void bioxen_values_clear(bioxen_values *values);
+/* What was written, valid until the next call on it. Returns 0, -E2BIG (more than BIOXEN_VALUES_MAX) or -ENOMEM: the
+ * first thing that went wrong since the last clear. */
+int bioxen_values_bytes(const bioxen_values *values, struct bioxen_string *out);
+
+#define BIOXEN_VALUES_MAX (64u * 1024 * 1024) /* bytes of one request or answer */
+
+void bioxen_put_list(bioxen_values *values, uint32_t count);
+void bioxen_put_map(bioxen_values *values, uint32_t count);
+void bioxen_put_nil(bioxen_values *values);
+void bioxen_put_boolean(bioxen_values *values, int value);
+void bioxen_put_integer(bioxen_values *values, int64_t value);
+void bioxen_put_number(bioxen_values *values, double value);
+void bioxen_put_string(bioxen_values *values, const char *bytes, size_t length);
+void bioxen_put_table(bioxen_values *values, uint32_t number);
+
+enum bioxen_type {
+    BIOXEN_NIL, BIOXEN_BOOLEAN, BIOXEN_INTEGER, BIOXEN_NUMBER, BIOXEN_STRING,
+    BIOXEN_TABLE, /* a reference: `integer` is its number */
+    BIOXEN_LIST,  /* `integer` items follow: the first is the list of the values, later ones are tables */
+    BIOXEN_MAP,   /* `integer` pairs follow */
+};
+
+struct bioxen_value {
+    enum bioxen_type type;
+    int64_t integer; /* also 0 or 1 of a boolean, and counts */
+    double number;
+    struct bioxen_string string; /* into the values' bytes */
+};
+
+/*
+ * Reads values that the library handed out (they were checked: reading cannot fail); returns where the next item
+ * begins.
+ */
+const char *bioxen_read(const char *at, struct bioxen_value *out);
+
+/* ---- sessions ---- */
+
+/* EINVAL: the VM does not serve. ESRCH: it is gone. EUSERS: it has as many sessions as it can have. */
+int bioxen_attach(bioxen_manager *manager, uint32_t vm, bioxen_session **out, struct bioxen_error *err);
+int bioxen_attach_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err);
+
+/*
+ * Ends the session; what was asked and not answered is lost to the caller, though a running call goes on. NULL
+ * is allowed.
+ */
+void bioxen_detach(bioxen_session *session);
+
+uint32_t bioxen_session_vm(const bioxen_session *session);
+
+/* Readable when bioxen_session_next may have a reply; poll it for POLLOUT too while bioxen_session_unsent is not 0. */
+int bioxen_session_fd(const bioxen_session *session);
+size_t bioxen_session_unsent(const bioxen_session *session);
+
+enum bioxen_call { BIOXEN_EXECUTE = 1, BIOXEN_CALL = 2 };
+
+/*
+ * Asks for a chunk to be executed, or a function to be called ("name", "module.name"). `arguments` are the bytes
+ * of values, or empty for none. deadline_us: CLOCK_MONOTONIC, 0 is none; a call whose time is up before it
+ * begins is answered by BIOXEN_FAILED_TIMEOUT, and a running one is ended when the caller says so by
+ * bioxen_interrupt. Never waits: what the socket does not take is kept (bioxen_session_unsent) and sent by later
+ * calls. Requests are answered in order. Errors: E2BIG, ENOMEM, EPIPE (the VM is gone).
+ */
+int bioxen_session_send(bioxen_session *session, enum bioxen_call kind, struct bioxen_string text,
+                        struct bioxen_string arguments, uint64_t deadline_us, uint64_t *call, struct bioxen_error *err);
+
+enum bioxen_reply_type { BIOXEN_REPLY_RESULT = 1, BIOXEN_REPLY_ERROR, BIOXEN_REPLY_OUTPUT };
+
+enum bioxen_failure {
+    BIOXEN_FAILED_ERROR = 1, BIOXEN_FAILED_SYNTAX, BIOXEN_FAILED_MEMORY, BIOXEN_FAILED_TIMEOUT,
+    BIOXEN_FAILED_INTERRUPTED, BIOXEN_FAILED_CONVERSION, BIOXEN_FAILED_TOO_LARGE,
+};
+
+/* Borrowed: valid until the next call on the session. */
+struct bioxen_reply {
+    enum bioxen_reply_type type;
+    uint64_t call;
+    int stream;                      /* OUTPUT: 1 stdout, 2 stderr */
+    struct bioxen_string bytes;      /* OUTPUT: what was printed; RESULT: values; ERROR: one value, the error object */
+    enum bioxen_failure failure;     /* ERROR */
+    struct bioxen_string message, traceback; /* ERROR; any bytes */
+};
+
+/*
+ * Sends what waits, and waits up to timeout_ms (-1: for ever, 0: not at all) for a reply. Returns 1 with *reply,
+ * 0 when the time is up, -EINTR, -EPIPE (the VM ended: its DEATH event says how), or -EBADMSG (it answered in a
+ * way that no VM of ours does; the session is of no more use).
+ */
+int bioxen_session_next(bioxen_session *session, struct bioxen_reply *reply, int timeout_ms, struct bioxen_error *err);
+
+enum bioxen_reason { BIOXEN_BY_TIMEOUT = 1, BIOXEN_BY_CLIENT = 2 };
+
+/* Ends a running call: `call` of `session`, or with session NULL whatever the VM runs. The call is answered by
+ * BIOXEN_FAILED_TIMEOUT or _INTERRUPTED; a VM that has not left it after the grace is killed (outcome timeout, or
+ * killed). A call that is over is no error. */
+int bioxen_interrupt(bioxen_manager *manager, uint32_t vm, const bioxen_session *session, uint64_t call,
+                     enum bioxen_reason reason, unsigned grace_ms, struct bioxen_error *err);
+
+/*
+ * All of it for a simple client: executes and waits; a call that takes longer than timeout_ms (0: no limit) is
+ * ended. Output goes to `on_output` (NULL: thrown away). Returns 0 with *reply (RESULT or ERROR), or what the
+ * parts return.
+ */
+int bioxen_execute(bioxen_manager *manager, bioxen_session *session, struct bioxen_string code,
+                   struct bioxen_string arguments, unsigned timeout_ms, struct bioxen_reply *reply,
+                   void (*on_output)(int stream, struct bioxen_string bytes, void *context), void *context,
+                   struct bioxen_error *err);
 
 /* ---- what this host can enforce ---- */
 

@@ -11,7 +11,7 @@ _Static_assert(BIOXEN_FULL == (int)JW_FULL && BIOXEN_MOUNTS_MAX == BX_MOUNTS_MAX
 _Static_assert(BIOXEN_REQUIRE_MEMORY == (int)JW_LIMIT_MEMORY && BIOXEN_REQUIRE_CPUS == (int)JW_LIMIT_CPUS &&
                BIOXEN_REQUIRE_PIDS == (int)JW_LIMIT_PIDS && BIOXEN_REQUIRE_CPU_TIME == (int)JW_LIMIT_CPU_TIME,
                "public values are the wire's");
-_Static_assert(BIOXEN_OUTCOME_INTERNAL == (int)RECORD_INTERNAL && BIOXEN_OUTCOME_POLICY == (int)RECORD_POLICY &&
+_Static_assert(BIOXEN_OUTCOME_STOPPED == (int)RECORD_STOPPED && BIOXEN_OUTCOME_POLICY == (int)RECORD_POLICY &&
                BIOXEN_OUTCOME_CPU == (int)RECORD_CPU && BIOXEN_LIMIT_COUNT == (int)RECORD_LIMIT_COUNT,
                "public values are the record's");
 
@@ -85,6 +85,7 @@ const char *bioxen_outcome_name(enum bioxen_outcome outcome)
         [BIOXEN_OUTCOME_MEMORY] = "memory",   [BIOXEN_OUTCOME_OUTPUT] = "output",
         [BIOXEN_OUTCOME_POLICY] = "policy",   [BIOXEN_OUTCOME_CRASH] = "crash",
         [BIOXEN_OUTCOME_KILLED] = "killed",   [BIOXEN_OUTCOME_INTERNAL] = "internal",
+        [BIOXEN_OUTCOME_STOPPED] = "stopped",
     };
     return (unsigned)outcome < sizeof names / sizeof *names ? names[outcome] : "internal";
 }

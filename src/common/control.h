@@ -25,12 +25,18 @@ enum ctl_type {
     CTL_KILL = 2,      /* {vm, signal}: no reply */
     CTL_MODULE = 3,    /* {vm, text: chunk name}; one descriptor with the text. Answers CTL_NEED */
     CTL_NO_MODULE = 4, /* {vm, text: why}. Answers CTL_NEED */
+    CTL_ATTACH = 5,    /* {vm}. Reply: CTL_ATTACHED or CTL_ERROR */
+    CTL_INTERRUPT = 6, /* struct ctl_interrupt: no reply. A VM that has not unwound the call after a grace is killed */
+    CTL_STOP = 7,      /* {vm, number: grace in ms}: finalizers, the end; SIGKILL after the grace. Reply: CTL_DEATH */
+    CTL_STATS = 8,     /* {vm}. Reply: CTL_STATISTICS or CTL_ERROR */
     /* bioxend -> client */
     CTL_CREATED = 64,  /* {vm}: it runs */
     CTL_ERROR = 65,    /* {code: errno, text} */
     CTL_OUTPUT = 66,   /* struct ctl_output, then the bytes */
     CTL_DEATH = 67,    /* {vm, record} */
     CTL_NEED = 68,     /* {vm, text: the module's name}: one at a time for each VM */
+    CTL_ATTACHED = 69, /* {vm, number: the session}; one descriptor: the session's stream socket */
+    CTL_STATISTICS = 70, /* struct ctl_statistics */
 };
 
 struct ctl_head {
@@ -45,6 +51,28 @@ struct ctl_output {
     uint32_t stream; /* 1 stdout, 2 stderr */
 };
 
+/* Why a call is to end. */
+enum ctl_interrupt_reason { CTL_BY_TIMEOUT = 1, CTL_BY_CLIENT = 2 };
+
+struct ctl_interrupt {
+    uint32_t vm;
+    uint32_t session; /* 0 with call 0: whatever runs */
+    uint64_t call;
+    uint32_t reason;  /* enum ctl_interrupt_reason */
+    uint32_t grace_ms;
+};
+
+struct ctl_statistics {
+    uint32_t vm;
+    uint32_t sessions;
+    uint64_t uptime_us;
+    uint64_t cpu_us;       /* user and system */
+    uint64_t memory;       /* bytes: the cgroup's figure where it has one, else the resident set */
+    uint64_t memory_peak;  /* bytes, likewise */
+    uint64_t output_bytes;
+};
+
+_Static_assert(sizeof(struct ctl_interrupt) == 24 && sizeof(struct ctl_statistics) == 48, "wire layout");
 _Static_assert(sizeof(struct ctl_head) == 16 && sizeof(struct ctl_output) == 8, "wire layout");
 
 /* Room for a note with the longest text: head, map and keys take less than 64 bytes. */

@@ -11,6 +11,9 @@
  * in one message (SCM_MAX_FD is 253) and the size of a spawn request. */
 #define BX_MOUNTS_MAX 16
 
+/* Clients that one VM serves at a time; each costs it a descriptor and a buffer. */
+#define BX_SESSIONS_MAX 64
+
 /* A mount's target inside the VM, with the NUL. */
 #define BX_MOUNT_TARGET_MAX 128
 
