@@ -29,6 +29,7 @@ enum lw_type {
     LW_NEED = 65,  /* text1 = module name, as given to require */
     LW_DONE =
         66, /* the script ended: a = enum lw_outcome, b = exit status, text1 = message, text2 = traceback */
+    LW_CLOSED = 69,  /* a session has ended: a = its number */
     LW_UNWOUND = 68, /* answer to LW_INTERRUPT: a, b as there */
     LW_FATAL = 67, /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
 };
