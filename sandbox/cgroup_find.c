@@ -52,7 +52,7 @@ static void read_own(int proc_fd, struct places *places)
 static bool is_there(const char *path, long magic)
 {
     struct statfs status;
-    return statfs(path, &status) == 0 && status.f_type == magic;
+    return statfs(path, &status) == 0 && (long)status.f_type == magic;
 }
 
 static bool guess(struct places *places, int index, const char *point, long magic)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,11 +58,11 @@ void sb_cgroup_kill_each(int dir)
     int pinned[ROUND_PIDS];
     unsigned count = read_pids(dir, pids);
     for (unsigned i = 0; i < count; i++)
-        pinned[i] = pidfd_open(pids[i], 0);
+        pinned[i] = (int)syscall(SYS_pidfd_open, pids[i], 0);
     unsigned still = count > 0 ? read_pids(dir, again) : 0;
     for (unsigned i = 0; i < count; i++) {
         if (pinned[i] >= 0 && listed(again, still, pids[i]))
-            pidfd_send_signal(pinned[i], SIGKILL, NULL, 0);
+            syscall(SYS_pidfd_send_signal, pinned[i], SIGKILL, NULL, 0);
         sb_close(&pinned[i]);
     }
 }

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -54,10 +53,10 @@ static int send_go(int sync, const int *trees, unsigned count)
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     if (count > 0) {
         message.msg_control = control.bytes;
-        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
         control.align.cmsg_level = SOL_SOCKET;
         control.align.cmsg_type = SCM_RIGHTS;
-        control.align.cmsg_len = CMSG_LEN(count * sizeof(int));
+        control.align.cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(&control.align), trees, count * sizeof(int));
     }
     return sendmsg(sync, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
@@ -174,7 +173,7 @@ void sb_jail_hold_mounts(const struct sb_host *host, struct sb_jail *jail)
 void sb_jail_kill(struct sb_jail *jail)
 {
     /* It is process 1 of its pid namespace: the kernel kills the rest with it, before it is dead itself. */
-    pidfd_send_signal(jail->pidfd, SIGKILL, NULL, 0);
+    syscall(SYS_pidfd_send_signal, jail->pidfd, SIGKILL, NULL, 0);
 }
 
 static uint64_t microseconds(const struct timeval *time)

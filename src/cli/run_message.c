@@ -59,7 +59,16 @@ static void print_output(FILE *out, const struct run_request *request, const cha
 /* "SIGSEGV", or "signal 40". */
 static void print_signal(FILE *out, int number)
 {
-    const char *name = sigabbrev_np(number);
+    static const char *const names[] = {
+        [SIGHUP] = "HUP",   [SIGINT] = "INT",       [SIGQUIT] = "QUIT", [SIGILL] = "ILL",       [SIGTRAP] = "TRAP",
+        [SIGABRT] = "ABRT", [SIGBUS] = "BUS",       [SIGFPE] = "FPE",   [SIGKILL] = "KILL",     [SIGUSR1] = "USR1",
+        [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",     [SIGPIPE] = "PIPE", [SIGALRM] = "ALRM",     [SIGTERM] = "TERM",
+        [SIGCHLD] = "CHLD", [SIGSTKFLT] = "STKFLT", [SIGCONT] = "CONT", [SIGSTOP] = "STOP",     [SIGTSTP] = "TSTP",
+        [SIGTTIN] = "TTIN", [SIGTTOU] = "TTOU",     [SIGURG] = "URG",   [SIGXCPU] = "XCPU",     [SIGXFSZ] = "XFSZ",
+        [SIGPROF] = "PROF", [SIGVTALRM] = "VTALRM", [SIGPOLL] = "POLL", [SIGWINCH] = "WINCH",   [SIGPWR] = "PWR",
+        [SIGSYS] = "SYS",
+    };
+    const char *name = number > 0 && number < (int)(sizeof names / sizeof *names) ? names[number] : NULL;
     if (name != NULL)
         fprintf(out, "SIG%s", name);
     else

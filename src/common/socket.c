@@ -20,11 +20,11 @@ static void attach(struct msghdr *message, union control *control, const int *fd
 {
     memset(control, 0, sizeof *control);
     message->msg_control = control->bytes;
-    message->msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+    message->msg_controllen = (socklen_t)CMSG_SPACE(fd_count * sizeof(int));
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+    head->cmsg_len = (socklen_t)CMSG_LEN(fd_count * sizeof(int));
     memcpy(CMSG_DATA(head), fds, fd_count * sizeof(int));
 }
 
@@ -34,7 +34,7 @@ static int send_message(int fd, const struct iovec *parts, size_t part_count, co
     if (fd_count > BX_FDS_MAX)
         return -E2BIG;
     union control control;
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = part_count};
+    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (int)part_count};
     if (fd_count > 0)
         attach(&message, &control, fds, fd_count);
     ssize_t sent;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FIRST_FD 3
@@ -33,7 +34,7 @@ int startup_fds(int argc, char **argv, const char *const *options, unsigned coun
         if (fds[i] < 0)
             return -EINVAL;
     }
-    return close_range(FIRST_FD + count, ~0u, 0) == 0 ? 0 : -errno;
+    return syscall(SYS_close_range, FIRST_FD + count, ~0u, 0) == 0 ? 0 : -errno;
 }
 
 uid_t startup_private_uid(pid_t pid)

@@ -157,7 +157,7 @@ static int try_jail_full(const struct doctor_host *host, struct doctor_try *try)
 static bool is_fs(const char *path, long magic)
 {
     struct statfs fs;
-    return statfs(path, &fs) == 0 && fs.f_type == magic;
+    return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
 }
 
 static int try_cgroup_version(const struct doctor_host *host, struct doctor_try *try)

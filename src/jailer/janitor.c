@@ -12,9 +12,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,7 +126,7 @@ static bool wait_for_end(struct sb_host *host, int socket, int jailer_pidfd)
 static _Noreturn void run(struct sb_host *host, bool helps, int socket)
 {
     pid_t jailer = host->owner;
-    int jailer_pidfd = pidfd_open(jailer, 0);
+    int jailer_pidfd = (int)syscall(SYS_pidfd_open, jailer, 0);
     if (getppid() != jailer || jailer_pidfd < 0)
         _exit(0); /* it died before it was pinned, and had nothing yet */
     prctl(PR_SET_NAME, "bioxen-janitor");
@@ -155,7 +155,7 @@ static void on_janitor_dead(struct bx_source *source, uint32_t events)
 
 int janitor_watch(struct jailer *jailer)
 {
-    int pidfd = pidfd_open(jailer->janitor.pid, 0);
+    int pidfd = (int)syscall(SYS_pidfd_open, jailer->janitor.pid, 0);
     if (pidfd < 0)
         return -errno;
     jailer->janitor.dead.on_ready = on_janitor_dead;
