@@ -55,6 +55,16 @@ CFLAGS    := $(C11) -O1 -g $(SAN) -fsanitize=fuzzer-no-link
 LDFLAGS   := $(SAN) -fsanitize=fuzzer
 endif
 
+# ---- the C library -------------------------------------------------------------------------------------------------
+# The three programs around the VM are linked with musl where it is installed (docs/decisions/0016): they start faster.
+# `make LIBC=glibc` does without. The VM, the tests and what carries a sanitizer always have glibc.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+MUSL      := $(MULTIARCH:-gnu=-musl)
+LIBC      ?= $(if $(and $(MUSL),$(wildcard /usr/lib/$(MUSL)/rcrt1.o)),musl,glibc)
+ifneq ($(SANITIZE),)
+override LIBC := glibc
+endif
+
 # ---- what is in each program: the security argument (scripts/check-layers looks at the result) ----------------------
 PROGRAMS  := bioxen bioxend bioxen-jailer bioxen-vm
 MODULES   := common daemon jailer vm client cli
@@ -64,12 +74,29 @@ O         := $(B)/obj
 V         := $(B)/obj-vm
 P         := $(B)/obj-probe
 L         := $(B)/lib
+ifeq ($(LIBC),musl)
+H         := $(B)/obj-musl
+A         := $(B)/lib-musl
+# musl's headers, the compiler's own, and of all others those that are named here: the kernel's and the libraries'.
+MUSL_INCLUDE := $(GEN)/musl-include
+MUSL_CFLAGS  := -nostdinc -isystem /usr/include/$(MUSL) -isystem $(shell $(CC) -print-file-name=include) \
+                -isystem $(MUSL_INCLUDE) -include src/libc/fortify.h -Wno-sign-compare # in its own CMSG_NXTHDR
+musl_file     = /usr/lib/$(MUSL)/$(1)
+gcc_file      = $(shell $(CC) -print-file-name=$(1))
+LINK_BEGIN   := -nostdlib -Wl,--wrap=strerror $(call musl_file,rcrt1.o) $(call musl_file,crti.o) $(call gcc_file,crtbeginS.o)
+LINK_END     := -Wl,--start-group $(call musl_file,libc.a) $(call gcc_file,libgcc.a) $(call gcc_file,libgcc_eh.a) \
+                -Wl,--end-group $(call gcc_file,crtendS.o) $(call musl_file,crtn.o)
+MUSL_OBJ     := $H/src/libc/musl.o
+else
+H         := $O
+A         := $L
+endif
 
-BIOXEN_LINK  := $(call main,$O,cli) $L/cli.a $L/libbioxen.a
+BIOXEN_LINK  := $(call main,$H,cli) $(MUSL_OBJ) $A/cli.a $A/libbioxen.a
 BIOXEN_LIBS  := -ljansson -lmsgpackc
-BIOXEND_LINK := $(call main,$O,daemon) $L/daemon.a $L/common.a $L/lock.a
+BIOXEND_LINK := $(call main,$H,daemon) $(MUSL_OBJ) $A/daemon.a $A/common.a $A/lock.a
 BIOXEND_LIBS := -lmsgpackc -lcap
-JAILER_LINK  := $(call main,$O,jailer) $L/jailer.a $L/libsandbox.a $L/common.a
+JAILER_LINK  := $(call main,$H,jailer) $(MUSL_OBJ) $A/jailer.a $A/libsandbox.a $A/common.a
 JAILER_LIBS  := -lcap
 VM_LINK      := $(call main,$V,vm) $(call objects,$V,src/vm) $L/vm-common.a $L/vm-lock.a
 PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,tests/probe) $L/vm-common.a $L/vm-lock.a
@@ -81,11 +108,15 @@ all: programs
 programs: $(addprefix $(B)/,$(PROGRAMS))
 
 $(B)/bioxen: $(BIOXEN_LINK)
-	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEN_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $(LINK_BEGIN) $(filter %.o %.a,$^) $(BIOXEN_LIBS) $(LINK_END)
 $(B)/bioxend: $(BIOXEND_LINK) $(ASAN_OPTIONS_OBJ)
-	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(BIOXEND_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $(LINK_BEGIN) $(filter %.o %.a,$^) $(BIOXEND_LIBS) $(LINK_END)
 $(B)/bioxen-jailer: $(JAILER_LINK) $(ASAN_OPTIONS_OBJ)
-	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(JAILER_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $(LINK_BEGIN) $(filter %.o %.a,$^) $(JAILER_LIBS) $(LINK_END)
+# Another C library than that of the last build: link again.
+$(addprefix $(B)/,bioxen bioxend bioxen-jailer): $(B)/libc.$(LIBC)
+$(B)/libc.$(LIBC):
+	@mkdir -p $(B) && rm -f $(B)/libc.* && touch $@
 $(B)/bioxen-vm: $(VM_LINK)
 	$(call say,LINK)$(CC) $(VM_LDFLAGS) -o $@ $^ $(VM_LIBS)
 
@@ -98,6 +129,11 @@ $(filter-out %/bioxen-vm,$(TEST_PROGRAMS)): $(B)/test/%: $(B)/%
 	@mkdir -p $(@D)
 	$(call say,COPY)cp -f $< $@
 
+# For the tests of the C library: linked as the programs around the VM are.
+$(B)/test/libc-probe: $H/tests/libc/probe.o $(MUSL_OBJ) $A/lock.a $(B)/libc.$(LIBC)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $(LINK_BEGIN) $(filter %.o %.a,$^) $(LINK_END)
+
 # ---- archives: a program takes from them only what it uses ------------------------------------------------------
 ARCHIVES := $(MODULES:%=$L/%.a) $L/libsandbox.a
 $L/libsandbox.a: $(call objects,$O,sandbox)
@@ -106,7 +142,13 @@ $L/vm-lock.a:    $(patsubst %.c,$V/%.o,$(wildcard sandbox/lock.c))
 $L/vm-common.a:  $(call objects,$V,src/common)
 $L/libbioxen.a:  $(call objects,$O,src/client) $(call objects,$O,src/common)
 $(foreach m,$(MODULES),$(eval $L/$m.a: $(call objects,$O,src/$m)))
-$L/%.a:
+ifeq ($(LIBC),musl)
+$A/libsandbox.a: $(call objects,$H,sandbox)
+$A/lock.a:       $(patsubst %.c,$H/%.o,$(wildcard sandbox/lock.c sandbox/drop.c))
+$A/libbioxen.a:  $(call objects,$H,src/client) $(call objects,$H,src/common)
+$(foreach m,$(MODULES),$(eval $A/$m.a: $(call objects,$H,src/$m)))
+endif
+$(B)/lib%.a:
 	@mkdir -p $(@D) && rm -f $@
 	$(call say,AR)ar qcsD $@ $(filter %.o,$^)
 
@@ -122,9 +164,20 @@ $V/%.o: %.c Makefile | $(GENERATED)
 $P/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) -DBX_TEST_PROBE $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
+ifeq ($(LIBC),musl)
+$H/%.o: %.c Makefile src/libc/fortify.h | $(GENERATED) $(MUSL_INCLUDE)
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(MUSL_CFLAGS) $(DEPEND) -c -o $@ $<
+$(MUSL_INCLUDE):
+	@mkdir -p $@.tmp/sys
+	@ln -sfn -t $@.tmp /usr/include/linux /usr/include/asm-generic /usr/include/$(MULTIARCH)/asm /usr/include/msgpack \
+	    /usr/include/msgpack.h /usr/include/jansson.h /usr/include/jansson_config.h /usr/include/uthash.h
+	@ln -sf -t $@.tmp/sys /usr/include/sys/capability.h
+	@mv $@.tmp $@
+endif
 # The probe does on purpose what the sanitizer would stop: it must die by the kernel.
 $P/tests/probe/%.o: VM_CFLAGS += -fno-sanitize=undefined
--include $(shell find $(B)/obj $(B)/obj-vm $(B)/obj-probe -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/obj-vm $(B)/obj-probe $(B)/obj-musl -name '*.d' 2>/dev/null)
 
 # libseccomp is used here and nowhere else: the programs carry the finished filters.
 $(GEN)/gen_filters: sandbox/gen_filters.c $(wildcard sandbox/*.h sandbox/*.def) Makefile
@@ -151,7 +204,7 @@ $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 .PHONY: tests check asan lint fuzz bench demo setup
 setup:
 	@scripts/setup
-tests: programs $(TEST_PROGRAMS) $(UNIT_TESTS)
+tests: programs $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS)
 # Sub-makes, because the flags of a fresh machine are known only after the set-up.
 check: setup
 	@$(MAKE) -j$(JOBS) tests
