@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "suggest.h"
-#include "units.h"
+#include "common/suggest.h"
+#include "common/units.h"
 
 /* No verb has more; checked when the tables for getopt_long are made. */
 #define OPTIONS_MAX 40

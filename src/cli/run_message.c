@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "run.h"
-#include "text.h"
-#include "units.h"
+#include "common/text.h"
+#include "common/units.h"
 
 static void print_bytes(FILE *out, struct bioxen_string string)
 {

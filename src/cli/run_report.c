@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "run.h"
-#include "text.h"
-#include "units.h"
+#include "common/text.h"
+#include "common/units.h"
 
 /* ---- JSON ---- */
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "common/text.h"
 
 static void write_all(const char *bytes, size_t length)
 {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "suggest.h"
+#include "common/suggest.h"
 
 const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_doctor, &verb_help, NULL};
 

@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 #include "cli/run.h"
-#include "cli/text.h"
-#include "cli/units.h"
+#include "common/text.h"
+#include "common/units.h"
 
 /* What is read is written in a form that reads back to the same. */
 static void check_units(const char *text)

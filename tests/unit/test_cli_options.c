@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
-#include "cli/units.h"
+#include "common/units.h"
 
 #define ARGS_MAX 64
 

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/suggest.h"
-#include "cli/text.h"
+#include "common/suggest.h"
+#include "common/text.h"
 
 #define LINES (TEXT_KEEP_LINES)
 #define BYTES (TEXT_KEEP_BYTES)

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/units.h"
+#include "common/units.h"
 
 typedef int reader(const char *text, uint64_t *out);
 

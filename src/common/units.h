@@ -4,8 +4,8 @@
  * Readers take the whole text or nothing: 0, -EINVAL when it is no such quantity, -ERANGE when it does
  * not fit in 64 bits. `out` is untouched on failure.
  */
-#ifndef BX_CLI_UNITS_H
-#define BX_CLI_UNITS_H
+#ifndef BX_COMMON_UNITS_H
+#define BX_COMMON_UNITS_H
 
 #include <stdint.h>
 

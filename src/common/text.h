@@ -1,8 +1,8 @@
 /*
  * text.h - bytes of strangers made fit for a terminal or for JSON.
  */
-#ifndef BX_CLI_TEXT_H
-#define BX_CLI_TEXT_H
+#ifndef BX_COMMON_TEXT_H
+#define BX_COMMON_TEXT_H
 
 #include <stddef.h>
 

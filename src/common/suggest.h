@@ -1,8 +1,8 @@
 /*
  * suggest.h - "did you mean": finds the near match of a mistyped word among known ones.
  */
-#ifndef BX_CLI_SUGGEST_H
-#define BX_CLI_SUGGEST_H
+#ifndef BX_COMMON_SUGGEST_H
+#define BX_COMMON_SUGGEST_H
 
 #include <stddef.h>
 
