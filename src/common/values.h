@@ -6,8 +6,8 @@
  * in which they are first referred to. A table in an array, map or in the first array is a reference: ext type
  * 1 with 4 bytes, little-endian, the table's number from 0. A table whose keys are 1..n is an array, any other
  * (an empty one too) a map. Integers are MessagePack integers within int64, floats are float64 (NaN and -0.0
- * as they are), strings are MessagePack str (any bytes). Map keys are booleans, integers, floats (not NaN, not
- * integral) or strings.
+ * as they are), strings are MessagePack str (any bytes). Map keys are booleans, integers, floats (not NaN, and none
+ * that is equal to an int64: Lua has that integer in its place) or strings.
  *
  * What comes in is a stranger's: bx_values_check reads all of it once, and says no to every other form, to counts
  * that the bytes cannot hold, to references out of order or out of range; after that reading cannot fail.
@@ -37,6 +37,9 @@ struct bx_values {
 void bx_values_init(struct bx_values *values, size_t max, void *(*grow)(void *, void *, size_t, size_t), void *owner);
 void bx_values_fini(struct bx_values *values);
 void bx_values_clear(struct bx_values *values); /* keeps the memory */
+
+/* Room for `more` bytes of the caller's own at the end, or NULL. */
+char *bx_values_room(struct bx_values *values, size_t more);
 
 void bx_values_list(struct bx_values *values, uint32_t count); /* `count` items follow */
 void bx_values_map(struct bx_values *values, uint32_t count);  /* `count` pairs follow */
