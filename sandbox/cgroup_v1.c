@@ -74,10 +74,19 @@ static void v1_figures(const struct sb_cgroup *group, struct sb_death *death)
         death->oom_kills = (uint32_t)sb_number_after(text, "oom_kill");
 }
 
+static void v1_usage(const struct sb_cgroup *group, struct sb_usage *usage)
+{
+    if (group->dir[SB_MEMORY] < 0)
+        return;
+    sb_number_at(group->dir[SB_MEMORY], "memory.usage_in_bytes", &usage->memory);
+    sb_number_at(group->dir[SB_MEMORY], "memory.max_usage_in_bytes", &usage->memory_peak);
+}
+
 const struct sb_cgroup_ops sb_cgroup_v1 = {
     .enforcer = SB_BY_CGROUP_V1,
     .prepare = v1_prepare,
     .limit = v1_limit,
     .kill = sb_cgroup_kill_each,
     .figures = v1_figures,
+    .usage = v1_usage,
 };

@@ -120,10 +120,19 @@ static void v2_figures(const struct sb_cgroup *group, struct sb_death *death)
         death->oom_kills = (uint32_t)sb_number_after(text, "oom_kill");
 }
 
+static void v2_usage(const struct sb_cgroup *group, struct sb_usage *usage)
+{
+    if (group->dir[SB_MEMORY] < 0)
+        return;
+    sb_number_at(group->dir[SB_MEMORY], "memory.current", &usage->memory);
+    sb_number_at(group->dir[SB_MEMORY], "memory.peak", &usage->memory_peak); /* Linux 5.19 */
+}
+
 const struct sb_cgroup_ops sb_cgroup_v2 = {
     .enforcer = SB_BY_CGROUP_V2,
     .prepare = v2_prepare,
     .limit = v2_limit,
     .kill = v2_kill,
     .figures = v2_figures,
+    .usage = v2_usage,
 };

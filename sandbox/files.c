@@ -41,6 +41,16 @@ ssize_t sb_read_at(int dir, const char *file, char *out, size_t size)
     return length;
 }
 
+void sb_number_at(int dir, const char *file, uint64_t *out)
+{
+    char text[32], *end;
+    if (sb_read_at(dir, file, text, sizeof text) <= 0)
+        return;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (end != text)
+        *out = number;
+}
+
 uint64_t sb_number_after(const char *text, const char *key)
 {
     size_t length = strlen(key);

@@ -27,6 +27,8 @@ void sb_close(int *fd);
 int sb_write_at(int dir, const char *file, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The first bytes of a file as text. Returns the length or -errno. */
 ssize_t sb_read_at(int dir, const char *file, char *out, size_t size);
+/* The number that a file begins with, into *out; it stays as it is when there is none to be read. */
+void sb_number_at(int dir, const char *file, uint64_t *out);
 /* The number that follows `key` and a blank at the start of a line; 0 when there is none. */
 uint64_t sb_number_after(const char *text, const char *key);
 
@@ -57,6 +59,8 @@ struct sb_cgroup_ops {
     int (*limit)(struct sb_cgroup *group, const struct sb_limits *limits, const char **what);
     void (*kill)(int dir);
     void (*figures)(const struct sb_cgroup *group, struct sb_death *death);
+    /* Memory now and at most; what the group does not tell stays as it is. */
+    void (*usage)(const struct sb_cgroup *group, struct sb_usage *usage);
 };
 
 extern const struct sb_cgroup_ops sb_cgroup_v1, sb_cgroup_v2;

@@ -223,6 +223,14 @@ int sb_jail_reap(struct sb_host *host, struct sb_jail *jail, struct sb_death *de
 int sb_jail_take(const struct sb_host *host, struct sb_jail *jail, struct sb_death *death);
 void sb_jail_remove(const struct sb_host *host, struct sb_jail *jail);
 
+struct sb_usage {
+    uint64_t cpu_us;
+    uint64_t memory, memory_peak; /* bytes: the cgroup's figures where it has them, else of the resident set */
+};
+
+/* What a living jail uses. Never fails: what the host does not tell is 0. */
+void sb_jail_look(const struct sb_host *host, const struct sb_jail *jail, struct sb_usage *usage);
+
 /* Ends a living jail, waits for its end, and removes it. */
 void sb_jail_destroy(struct sb_host *host, struct sb_jail *jail);
 

@@ -83,6 +83,28 @@ int ctl_decode_note(const char *body, size_t length, struct ctl_note *out)
     return rc;
 }
 
+int ctl_decode_interrupt(const char *body, size_t length, struct ctl_interrupt *out)
+{
+    struct ctl_interrupt interrupt;
+    if (length != sizeof interrupt)
+        return -EBADMSG;
+    memcpy(&interrupt, body, sizeof interrupt);
+    if (interrupt.reason != CTL_BY_TIMEOUT && interrupt.reason != CTL_BY_CLIENT)
+        return -EBADMSG;
+    if ((interrupt.session == 0) != (interrupt.call == 0))
+        return -EBADMSG;
+    *out = interrupt;
+    return 0;
+}
+
+int ctl_decode_statistics(const char *body, size_t length, struct ctl_statistics *out)
+{
+    if (length != sizeof *out)
+        return -EBADMSG;
+    memcpy(out, body, sizeof *out);
+    return 0;
+}
+
 int ctl_decode_head(const void *bytes, size_t length, struct ctl_head *head, const char **body)
 {
     if (length < sizeof *head)

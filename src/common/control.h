@@ -35,7 +35,7 @@ enum ctl_type {
     CTL_OUTPUT = 66,   /* struct ctl_output, then the bytes */
     CTL_DEATH = 67,    /* {vm, record} */
     CTL_NEED = 68,     /* {vm, text: the module's name}: one at a time for each VM */
-    CTL_ATTACHED = 69, /* {vm, number: the session}; one descriptor: the session's stream socket */
+    CTL_ATTACHED = 69, /* {vm, number: the session}; one descriptor: the session's stream socket, non-blocking */
     CTL_STATISTICS = 70, /* struct ctl_statistics */
 };
 
@@ -56,7 +56,7 @@ enum ctl_interrupt_reason { CTL_BY_TIMEOUT = 1, CTL_BY_CLIENT = 2 };
 
 struct ctl_interrupt {
     uint32_t vm;
-    uint32_t session; /* 0 with call 0: whatever runs */
+    uint32_t session; /* both 0: whatever runs; else neither is 0 */
     uint64_t call;
     uint32_t reason;  /* enum ctl_interrupt_reason */
     uint32_t grace_ms;
@@ -97,6 +97,10 @@ size_t ctl_encode_note(uint32_t type, uint32_t id, const struct ctl_note *note, 
 
 /* Reads a note's body. Returns 0 or -EBADMSG. */
 int ctl_decode_note(const char *body, size_t length, struct ctl_note *out);
+
+/* Read the bodies that are structs: their size, and what each part may be. Return 0 or -EBADMSG. */
+int ctl_decode_interrupt(const char *body, size_t length, struct ctl_interrupt *out);
+int ctl_decode_statistics(const char *body, size_t length, struct ctl_statistics *out);
 
 /* Checks a whole message; *body is what follows the head. Returns 0 or -EBADMSG. */
 int ctl_decode_head(const void *bytes, size_t length, struct ctl_head *head, const char **body);

@@ -127,8 +127,9 @@ const char *jw_request_check(const void *bytes, uint64_t length, unsigned fds)
     case JW_SPAWN:
         return request.vm == 0 ? "the VM has no number" : check_spawn(&request.spawn, fds);
     case JW_KILL:
+    case JW_STATS:
     case JW_SHUTDOWN:
-        if ((request.type == JW_KILL) != (request.vm != 0))
+        if ((request.type == JW_SHUTDOWN) != (request.vm == 0))
             return "the VM's number is missing or too much";
         return fds == 0 && all_zero(&request.spawn, sizeof request.spawn) ? NULL : "bytes where none belong";
     default:
@@ -177,6 +178,7 @@ const char *jw_reply_check(const void *bytes, uint64_t length)
     case JW_SPAWNED: used = sizeof reply.u.spawned, wrong = check_spawned(&reply.u.spawned); break;
     case JW_FAILED: used = sizeof reply.u.failed, wrong = check_failed(&reply.u.failed); break;
     case JW_DEATH: used = sizeof reply.u.death, wrong = check_death(&reply.u.death); break;
+    case JW_STATISTICS: used = sizeof reply.u.statistics, wrong = NULL; break; /* any figure is one */
     default: return "unknown reply";
     }
     if (wrong != NULL)

@@ -18,11 +18,13 @@ enum jw_type {
     /* bioxend -> jailer */
     JW_SPAWN = 1, /* descriptors: stdout, stderr, lifeline, then one O_PATH descriptor for each mount */
     JW_KILL = 2,   /* end the VM by SIGKILL; its JW_DEATH follows. Unknown VMs are ignored (it died already) */
+    JW_STATS = 4,   /* what the VM uses: JW_STATISTICS. Unknown VMs are ignored (their JW_DEATH was sent) */
     JW_SHUTDOWN = 3, /* kill all, remove all, then end; the socket's EOF says that it is done */
     /* jailer -> bioxend */
     JW_SPAWNED = 64,
     JW_FAILED = 65, /* the spawn did not happen and left nothing */
     JW_DEATH = 66,  /* the VM is dead and reaped; what the kernel still holds of it goes next */
+    JW_STATISTICS = 67,
 };
 
 enum jw_profile { JW_RESTRICTED = 0, JW_FULL = 1 };
@@ -97,6 +99,12 @@ struct jw_death {
     uint32_t cpu_time_hit;  /* 1: the jailer killed it because its CPU time was used up */
 };
 
+struct jw_statistics {
+    uint64_t cpu_us;      /* user and system time, microseconds */
+    uint64_t memory;      /* bytes: the cgroup's figure where it has one, else the resident set */
+    uint64_t memory_peak; /* bytes, likewise */
+};
+
 struct jw_reply {
     uint32_t magic;
     uint32_t type; /* enum jw_type */
@@ -106,6 +114,7 @@ struct jw_reply {
         struct jw_spawned spawned;
         struct jw_failed failed;
         struct jw_death death;
+        struct jw_statistics statistics;
     } u;
 };
 

@@ -20,7 +20,8 @@ enum lw_type {
     LW_SPEC = 1,      /* one descriptor: the program (program.h). a = Lua heap ceiling in bytes, b = enum lw_mode */
     LW_MODULE = 2,    /* answer to LW_NEED: one descriptor with the text. text1 = the chunk's name */
     LW_NO_MODULE = 3, /* answer to LW_NEED: text1 = why not, for the error message of require */
-    LW_SESSION = 4,   /* one descriptor: a session's stream socket (session_wire.h). a = its number. At any time */
+    LW_SESSION = 4,   /* one descriptor: a session's stream socket (session_wire.h), non-blocking already. a = its
+                         number, from 1. At any time */
     LW_INTERRUPT = 5, /* end a running call: a = session, b = call; both 0: whatever runs. text1 = "timeout" or
                          "interrupted". Answered by LW_UNWOUND when that call does not run, or no longer */
     LW_STOP = 6,      /* serving: close the state (finalizers run) and exit with LW_DONE */
@@ -29,9 +30,9 @@ enum lw_type {
     LW_NEED = 65,  /* text1 = module name, as given to require */
     LW_DONE =
         66, /* the script ended: a = enum lw_outcome, b = exit status, text1 = message, text2 = traceback */
-    LW_CLOSED = 69,  /* a session has ended: a = its number */
-    LW_UNWOUND = 68, /* answer to LW_INTERRUPT: a, b as there */
-    LW_FATAL = 67, /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
+    LW_FATAL = 67,   /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
+    LW_UNWOUND = 68, /* answer to LW_INTERRUPT, one for each: a, b as there */
+    LW_CLOSED = 69,  /* a session has ended, said once: a = its number */
 };
 
 /* What comes after the program's end. */

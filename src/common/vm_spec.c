@@ -18,6 +18,7 @@ static const struct bx_field spec_fields[] = {
     BX_FIELD(struct vm_spec, cpu_time_ms, BX_FIELD_U64, UINT64_MAX),
     BX_FIELD(struct vm_spec, output_limit, BX_FIELD_U64, UINT64_MAX),
     BX_FIELD(struct vm_spec, required, BX_FIELD_U32, UINT32_MAX),
+    BX_FIELD(struct vm_spec, serve, BX_FIELD_U32, 1),
 };
 
 static const struct bx_field mount_fields[] = {

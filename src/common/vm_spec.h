@@ -25,6 +25,7 @@ struct vm_spec {
     uint64_t cpu_time_ms;  /* 0 is none */
     uint64_t output_limit; /* bytes */
     uint32_t required;     /* set of enum jw_limit_bit */
+    uint32_t serve;        /* 1: after its script it serves sessions */
     uint32_t mount_count;
     struct vm_spec_mount mounts[BX_MOUNTS_MAX];
 };

@@ -17,6 +17,7 @@
 struct queued_frame {
     struct queued_frame *next;
     size_t length;
+    int fd; /* -1: none */
     char bytes[];
 };
 
@@ -27,23 +28,29 @@ static void cut_off(struct client *client)
 }
 
 /* Returns 0 when the frame went or the client is gone, -EAGAIN when it must wait. */
-static int try_send(struct client *client, const void *frame, size_t length)
+static int try_send(struct client *client, const void *frame, size_t length, int fd)
 {
     struct iovec part = {(void *)frame, length};
-    int rc = bx_send(client->source.fd, &part, 1, NULL, 0);
+    int rc = bx_send(client->source.fd, &part, 1, &fd, fd >= 0);
     if (rc != 0 && rc != -EAGAIN)
         cut_off(client);
     return rc == -EAGAIN ? rc : 0;
+}
+
+static void free_frame(struct queued_frame *frame)
+{
+    bx_close_all(&frame->fd, 1);
+    free(frame);
 }
 
 static void flush_queue(struct client *client)
 {
     while (client->first != NULL) {
         struct queued_frame *frame = client->first;
-        if (client->source.fd >= 0 && try_send(client, frame->bytes, frame->length) != 0)
+        if (client->source.fd >= 0 && try_send(client, frame->bytes, frame->length, frame->fd) != 0)
             return;
         client->first = frame->next;
-        free(frame);
+        free_frame(frame);
     }
     client->last = NULL;
     if (client->source.fd >= 0)
@@ -51,14 +58,15 @@ static void flush_queue(struct client *client)
     manager_pause_output(client->manager, false);
 }
 
-static void enqueue(struct client *client, const void *bytes, size_t length)
+static void enqueue(struct client *client, const void *bytes, size_t length, int fd)
 {
     struct queued_frame *frame = malloc(sizeof *frame + length);
     if (frame == NULL) { /* a client that cannot be told the truth is told nothing more */
+        bx_close_all(&fd, 1);
         cut_off(client);
         return;
     }
-    *frame = (struct queued_frame){.length = length};
+    *frame = (struct queued_frame){.length = length, .fd = fd};
     memcpy(frame->bytes, bytes, length);
     if (client->last != NULL)
         client->last->next = frame;
@@ -67,18 +75,24 @@ static void enqueue(struct client *client, const void *bytes, size_t length)
     client->last = frame;
 }
 
-void client_send(struct client *client, const void *frame, size_t length)
+/* Takes the descriptor. */
+static void send_or_queue(struct client *client, const void *frame, size_t length, int fd)
 {
-    if (client->source.fd < 0)
-        return;
     bool waiting = client->first != NULL;
-    if (!waiting && try_send(client, frame, length) == 0)
+    if (client->source.fd < 0 || (!waiting && try_send(client, frame, length, fd) == 0)) {
+        bx_close_all(&fd, 1);
         return;
-    enqueue(client, frame, length);
+    }
+    enqueue(client, frame, length, fd);
     if (!waiting && client->source.fd >= 0) {
         bx_loop_change(&client->manager->loop, &client->source, EPOLLIN | EPOLLOUT);
         manager_pause_output(client->manager, true);
     }
+}
+
+void client_send(struct client *client, const void *frame, size_t length)
+{
+    send_or_queue(client, frame, length, -1);
 }
 
 void client_send_note(struct client *client, uint32_t type, uint32_t id, uint32_t vm, uint32_t number, const char *text,
@@ -87,6 +101,13 @@ void client_send_note(struct client *client, uint32_t type, uint32_t id, uint32_
     static char frame[CTL_NOTE_MAX];
     struct ctl_note note = {vm, number, text, (uint32_t)(length < BX_MESSAGE_MAX ? length : BX_MESSAGE_MAX)};
     client_send(client, frame, ctl_encode_note(type, id, &note, frame));
+}
+
+void client_send_fd(struct client *client, uint32_t type, uint32_t id, uint32_t vm, uint32_t number, int fd)
+{
+    static char frame[CTL_NOTE_MAX];
+    struct ctl_note note = {.vm = vm, .number = number, .text = ""};
+    send_or_queue(client, frame, ctl_encode_note(type, id, &note, frame), fd);
 }
 
 int client_backlogged(const struct client *client)
@@ -136,7 +157,7 @@ void client_fini(struct client *client)
     while (client->first != NULL) {
         struct queued_frame *frame = client->first;
         client->first = frame->next;
-        free(frame);
+        free_frame(frame);
     }
     client->last = NULL;
 }

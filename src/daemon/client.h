@@ -33,6 +33,9 @@ void client_send(struct client *client, const void *frame, size_t length);
 void client_send_note(struct client *client, uint32_t type, uint32_t id, uint32_t vm, uint32_t number, const char *text,
                       size_t length);
 
+/* A note without a text but with a descriptor, which is taken. */
+void client_send_fd(struct client *client, uint32_t type, uint32_t id, uint32_t vm, uint32_t number, int fd);
+
 /* 1 while frames wait for the client. */
 int client_backlogged(const struct client *client);
 

@@ -6,8 +6,11 @@
 
 #include "common/codec.h"
 #include "common/vm_spec.h"
+#include "attach.h"
 #include "client.h"
+#include "grace.h"
 #include "manager.h"
+#include "stats.h"
 #include "vm.h"
 
 struct request {
@@ -99,11 +102,76 @@ static int handle_no_module(const struct request *request)
     return 0;
 }
 
+/* A VM that runs or is ending; else NULL, and the request is refused. */
+static struct vm *find_living(const struct request *request, struct ctl_note *note, int *rc)
+{
+    *rc = 0;
+    if (ctl_decode_note(request->body, request->head->length, note) != 0 || request->fd_count != 0) {
+        *rc = -EBADMSG;
+        return NULL;
+    }
+    struct vm *vm = find_vm(request, note);
+    if (vm != NULL && vm->state != VM_SPAWNING)
+        return vm;
+    struct bx_error err = {0};
+    bx_fail(&err, ESRCH, "there is no VM %u, or no longer", note->vm);
+    refuse(request, &err);
+    return NULL;
+}
+
+static int handle_attach(const struct request *request)
+{
+    struct ctl_note note;
+    struct bx_error err = {0};
+    int rc;
+    struct vm *vm = find_living(request, &note, &rc);
+    if (vm != NULL && attach_client(vm, request->head->id, &err) != 0)
+        refuse(request, &err);
+    return rc;
+}
+
+static int handle_stats(const struct request *request)
+{
+    struct ctl_note note;
+    struct bx_error err = {0};
+    int rc;
+    struct vm *vm = find_living(request, &note, &rc);
+    if (vm != NULL && stats_ask(vm, request->head->id, &err) != 0)
+        refuse(request, &err);
+    return rc;
+}
+
+static int handle_interrupt(const struct request *request)
+{
+    struct ctl_interrupt interrupt;
+    if (ctl_decode_interrupt(request->body, request->head->length, &interrupt) != 0 || request->fd_count != 0)
+        return -EBADMSG;
+    struct vm *vm = manager_find(request->client->manager, interrupt.vm);
+    if (vm != NULL)
+        grace_interrupt(vm, &interrupt);
+    return 0;
+}
+
+static int handle_stop(const struct request *request)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 0)
+        return -EBADMSG;
+    struct vm *vm = find_vm(request, &note);
+    if (vm != NULL)
+        vm_stop(vm, note.number);
+    return 0;
+}
+
 static int (*const handlers[])(const struct request *) = {
     [CTL_CREATE] = handle_create,
     [CTL_KILL] = handle_kill,
     [CTL_MODULE] = handle_module,
     [CTL_NO_MODULE] = handle_no_module,
+    [CTL_ATTACH] = handle_attach,
+    [CTL_INTERRUPT] = handle_interrupt,
+    [CTL_STOP] = handle_stop,
+    [CTL_STATS] = handle_stats,
 };
 
 int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)

@@ -51,6 +51,19 @@ static void describe_our_kill(const struct vm *vm, struct record *record)
         set(record, RECORD_KILLED, STATUS_SIGNAL + SIGKILL);
         explain(record, "the VM broke the protocol of its lifeline");
         break;
+    case VM_KILL_INTERNAL:
+        set(record, RECORD_INTERNAL, STATUS_INTERNAL);
+        explain(record, "the orchestrator could not watch the VM: it has no descriptors or memory left");
+        break;
+    case VM_KILL_STOP: set(record, RECORD_STOPPED, STATUS_SIGNAL + SIGKILL); break;
+    case VM_KILL_CALL_TIME:
+        set(record, RECORD_TIMEOUT, STATUS_TIME);
+        explain(record, "a call went on after its time was up, and through the grace that it had to end");
+        break;
+    case VM_KILL_INTERRUPTED:
+        set(record, RECORD_KILLED, STATUS_SIGNAL + SIGKILL);
+        explain(record, "a call that was interrupted went on through the grace that it had to end");
+        break;
     default: set(record, RECORD_KILLED, STATUS_SIGNAL + vm->kill_signal); break;
     }
 }
@@ -99,7 +112,7 @@ static void describe_done(struct vm *vm, struct record *record)
 {
     move_words(vm, record);
     switch (vm->words.outcome) {
-    case LW_OK: set(record, RECORD_OK, 0); break;
+    case LW_OK: set(record, vm->stop_asked ? RECORD_STOPPED : RECORD_OK, 0); break;
     case LW_ERROR: set(record, RECORD_ERROR, STATUS_ERROR); break;
     case LW_SYNTAX: set(record, RECORD_SYNTAX, STATUS_SYNTAX); break;
     case LW_EXIT: set(record, RECORD_EXIT, (uint32_t)vm->words.exit_status); break;

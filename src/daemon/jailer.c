@@ -9,6 +9,7 @@
 
 #include "common/socket.h"
 #include "manager.h"
+#include "stats.h"
 #include "vm.h"
 
 static void gone(struct jailer *jailer)
@@ -26,6 +27,7 @@ static void dispatch_reply(struct jailer *jailer, const struct jw_reply *reply)
     case JW_SPAWNED: vm_event(vm, VM_EV_SPAWNED, reply); break;
     case JW_FAILED: vm_event(vm, VM_EV_FAILED, reply); break;
     case JW_DEATH: vm_event(vm, VM_EV_DIED, reply); break;
+    case JW_STATISTICS: stats_tell(vm, &reply->u.statistics); break;
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/lifeline.h"
 #include "common/socket.h"
+#include "grace.h"
 #include "manager.h"
 #include "vm.h"
 
@@ -97,6 +98,18 @@ static int take_done(struct vm *vm, const struct lw_frame *frame)
     return rc;
 }
 
+static int take_closed(struct vm *vm, const struct lw_frame *frame)
+{
+    struct vm_sessions *sessions = &vm->sessions;
+    for (uint32_t i = 0; i < sessions->count; i++) {
+        if (sessions->numbers[i] != frame->a)
+            continue;
+        sessions->numbers[i] = sessions->numbers[--sessions->count];
+        return 0;
+    }
+    return -EBADMSG;
+}
+
 static int take_fatal(struct vm *vm, const struct lw_frame *frame)
 {
     if (vm->words.fatal_signal != 0 || frame->a == 0 || frame->a > (uint64_t)SIGRTMAX)
@@ -117,6 +130,8 @@ static int take_frame(struct vm *vm, const struct lw_frame *frame)
     case LW_NEED: return take_need(vm, frame);
     case LW_DONE: return take_done(vm, frame);
     case LW_FATAL: return take_fatal(vm, frame);
+    case LW_UNWOUND: return grace_take_unwound(vm, frame);
+    case LW_CLOSED: return take_closed(vm, frame);
     default: return -EBADMSG;
     }
 }
@@ -146,6 +161,16 @@ static void on_lifeline(struct bx_source *source, uint32_t events)
         vm_event(vm, VM_EV_DRAINED, NULL);
 }
 
+int streams_tell(struct vm *vm, const struct lw_frame *frame, int fd)
+{
+    int lifeline = vm->lifeline.source.fd >= 0 ? vm->lifeline.source.fd : vm->unwatched[2];
+    char bytes[sizeof(struct lw_header) + LW_TELL_MAX];
+    if (lifeline < 0)
+        return -EPIPE;
+    struct iovec part = {bytes, lw_encode(frame, bytes)};
+    return bx_send(lifeline, &part, 1, &fd, fd >= 0);
+}
+
 void vm_answer_module(struct vm *vm, int fd, const char *text, size_t length)
 {
     if (!vm->needs_module || vm->lifeline.source.fd < 0)
@@ -161,43 +186,47 @@ void vm_answer_module(struct vm *vm, int fd, const char *text, size_t length)
 /* ---- opening, pausing, ending ---- */
 
 /* The reading end is ours and non-blocking; the VM's is blocking, as programs expect of their output. */
-static int open_stream(struct vm *vm, unsigned index, int *handed)
+static int open_stream(int *ours, int *handed)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -errno;
+    *ours = ends[0];
     *handed = ends[1];
-    struct vm_source *stream = &vm->streams[index];
-    stream->source.on_ready = on_stream;
-    int rc = fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
-    uint32_t events = client_backlogged(&vm->manager->client) ? PAUSED : EPOLLIN;
-    if (rc == 0)
-        rc = bx_loop_add(&vm->manager->loop, &stream->source, ends[0], events);
-    if (rc != 0)
-        close(ends[0]);
-    return rc;
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
-static int open_lifeline(struct vm *vm, int *handed)
+static int open_lifeline(int *ours, int *handed)
 {
     int pair[2];
     int rc = bx_socketpair(pair);
     if (rc != 0)
         return rc;
+    *ours = pair[0];
     *handed = pair[1];
-    vm->lifeline.source.on_ready = on_lifeline;
-    rc = bx_loop_add(&vm->manager->loop, &vm->lifeline.source, pair[0], EPOLLIN);
-    if (rc != 0)
-        close(pair[0]);
-    return rc;
+    return 0;
 }
 
 int streams_open(struct vm *vm, int handed[3])
 {
-    int rc = open_stream(vm, 0, &handed[0]);
+    int rc = open_stream(&vm->unwatched[0], &handed[0]);
     if (rc == 0)
-        rc = open_stream(vm, 1, &handed[1]);
-    return rc == 0 ? open_lifeline(vm, &handed[2]) : rc;
+        rc = open_stream(&vm->unwatched[1], &handed[1]);
+    return rc == 0 ? open_lifeline(&vm->unwatched[2], &handed[2]) : rc;
+}
+
+int streams_watch(struct vm *vm)
+{
+    struct bx_source *sources[] = {&vm->streams[0].source, &vm->streams[1].source, &vm->lifeline.source};
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t events = i < 2 && client_backlogged(&vm->manager->client) ? PAUSED : EPOLLIN;
+        sources[i]->on_ready = i < 2 ? on_stream : on_lifeline;
+        int rc = bx_loop_add(&vm->manager->loop, sources[i], vm->unwatched[i], events);
+        if (rc != 0)
+            return rc;
+        vm->unwatched[i] = -1;
+    }
+    return 0;
 }
 
 void vm_pause_output(struct vm *vm, bool paused)
@@ -205,6 +234,15 @@ void vm_pause_output(struct vm *vm, bool paused)
     for (unsigned i = 0; i < 2; i++)
         if (vm->streams[i].source.fd >= 0)
             bx_loop_change(&vm->manager->loop, &vm->streams[i].source, paused ? PAUSED : EPOLLIN);
+}
+
+/* A VM that goes on printing does not keep us: what a full pipe holds is all that there was. */
+void streams_read_dry(struct vm *vm)
+{
+    enum { CHUNKS = 64 * 1024 / CTL_OUTPUT_CHUNK + 1 };
+    for (unsigned index = 0; index < 2; index++)
+        for (int i = 0; i < CHUNKS && vm->streams[index].source.fd >= 0 && pump(vm, index) > 0; i++)
+            ;
 }
 
 /* Its process is dead, so that an empty pipe is an ended one, whoever may still hold the other end. */

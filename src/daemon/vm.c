@@ -18,10 +18,12 @@
 #include "common/lifeline.h"
 #include "common/socket.h"
 #include "death.h"
+#include "grace.h"
 #include "manager.h"
+#include "stats.h"
 #include "streams.h"
 
-static uint64_t now_us(void)
+uint64_t vm_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -38,18 +40,22 @@ uint64_t vm_heap_ceiling(uint64_t memory)
 
 static void finish(struct vm *vm)
 {
-    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : now_us();
+    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : vm_now_us();
     if (vm->state == VM_SPAWNING) /* lost before it was made: the create has had no reply yet */
         client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    stats_refuse(vm);
     death_report(vm);
     manager_remove(vm->manager, vm);
 }
 
+/* What it says is read from now on: nobody hears of a VM before the one who asked for it hears that it is there. */
 static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 {
     vm->spawned = reply->u.spawned;
     client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
-    vm->state = vm->kill == VM_KILL_NONE ? VM_RUNNING : VM_STOPPING;
+    vm->state = vm->kill != VM_KILL_NONE ? VM_KILLED : vm->stop_asked ? VM_LEAVING : VM_RUNNING;
+    if (streams_watch(vm) != 0)
+        vm_kill(vm, VM_KILL_INTERNAL, SIGKILL);
 }
 
 static void act_failed(struct vm *vm, const struct jw_reply *reply)
@@ -66,25 +72,40 @@ static void ask_kill(struct vm *vm)
     jailer_send(&vm->manager->jailer, &request, NULL, 0); /* a jailer that is gone has killed it already */
 }
 
-static void act_stop_early(struct vm *vm, const struct jw_reply *reply)
+static void act_kill_early(struct vm *vm, const struct jw_reply *reply)
 {
     (void)reply; /* stays SPAWNING until the jailer has answered: it serves requests in order */
     ask_kill(vm);
 }
 
-static void act_stop(struct vm *vm, const struct jw_reply *reply)
+static void act_kill(struct vm *vm, const struct jw_reply *reply)
 {
     (void)reply;
     ask_kill(vm);
-    vm->state = VM_STOPPING;
+    vm->state = VM_KILLED;
+}
+
+/* The word waits in the lifeline for the VM to be born. */
+static void act_leave_early(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply;
+    grace_ask_stop(vm);
+}
+
+static void act_leave(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply;
+    vm->state = VM_LEAVING;
+    grace_ask_stop(vm);
 }
 
 static void act_died(struct vm *vm, const struct jw_reply *reply)
 {
     vm->death = reply->u.death;
-    vm->ended_us = now_us();
+    vm->ended_us = vm_now_us();
     vm->state = VM_DYING;
     bx_loop_close(&vm->manager->loop, &vm->timer.source);
+    bx_loop_close(&vm->manager->loop, &vm->grace.source);
     streams_drain(vm);
 }
 
@@ -107,12 +128,13 @@ static void act_nothing(struct vm *vm, const struct jw_reply *reply)
     (void)reply;
 }
 
-/* One row a state, one column an event: SPAWNED, FAILED, DIED, STOP, DRAINED, LOST. */
+/* One row a state, one column an event: SPAWNED, FAILED, DIED, LEAVE, KILL, DRAINED, LOST. */
 static void (*const actions[VM_STATE_COUNT][VM_EVENT_COUNT])(struct vm *, const struct jw_reply *) = {
-    [VM_SPAWNING] = {act_spawned, act_failed,  act_nothing, act_stop_early, act_nothing, act_lost},
-    [VM_RUNNING]  = {act_nothing, act_nothing, act_died,    act_stop,       act_nothing, act_lost},
-    [VM_STOPPING] = {act_nothing, act_nothing, act_died,    act_nothing,    act_nothing, act_lost},
-    [VM_DYING]    = {act_nothing, act_nothing, act_nothing, act_nothing,    act_drained, act_nothing},
+    [VM_SPAWNING] = {act_spawned, act_failed,  act_nothing, act_leave_early, act_kill_early, act_nothing, act_lost},
+    [VM_RUNNING]  = {act_nothing, act_nothing, act_died,    act_leave,       act_kill,       act_nothing, act_lost},
+    [VM_LEAVING]  = {act_nothing, act_nothing, act_died,    act_nothing,     act_kill,       act_nothing, act_lost},
+    [VM_KILLED]   = {act_nothing, act_nothing, act_died,    act_nothing,     act_nothing,    act_nothing, act_lost},
+    [VM_DYING]    = {act_nothing, act_nothing, act_nothing, act_nothing,     act_nothing,    act_drained, act_nothing},
 };
 
 int vm_table_has(enum vm_state state, enum vm_event event)
@@ -131,7 +153,28 @@ void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal)
         return;
     vm->kill = why;
     vm->kill_signal = signal;
-    vm_event(vm, VM_EV_STOP, NULL);
+    vm_event(vm, VM_EV_KILL, NULL);
+}
+
+void vm_stop(struct vm *vm, uint32_t grace_ms)
+{
+    uint64_t due = vm_now_us() + grace_ms * UINT64_C(1000);
+    if (vm->state == VM_KILLED || vm->state == VM_DYING)
+        return;
+    if (vm->spec.serve == 0) { /* a script that runs once has nothing that would hear it */
+        vm_kill(vm, VM_KILL_STOP, SIGKILL);
+        return;
+    }
+    if (!vm->stop_asked || due < vm->stop_due_us) /* who asks again may be less patient */
+        vm->stop_due_us = due;
+    vm->stop_asked = true;
+    grace_arm(vm);
+    vm_event(vm, VM_EV_LEAVE, NULL);
+}
+
+int vm_is_running(const struct vm *vm)
+{
+    return vm->state == VM_RUNNING;
 }
 
 /* ---- making one ---- */
@@ -143,9 +186,11 @@ struct vm *vm_new(struct manager *manager, uint32_t id)
         return NULL;
     vm->id = id;
     vm->manager = manager;
-    struct vm_source *sources[] = {&vm->streams[0], &vm->streams[1], &vm->lifeline, &vm->timer};
+    struct vm_source *sources[] = {&vm->streams[0], &vm->streams[1], &vm->lifeline, &vm->timer, &vm->grace};
     for (unsigned i = 0; i < sizeof sources / sizeof *sources; i++)
         *sources[i] = (struct vm_source){.source.fd = -1, .vm = vm};
+    for (unsigned i = 0; i < 3; i++)
+        vm->unwatched[i] = -1;
     return vm;
 }
 
@@ -156,6 +201,9 @@ void vm_free(struct vm *vm)
     bx_loop_close(loop, &vm->streams[1].source);
     bx_loop_close(loop, &vm->lifeline.source);
     bx_loop_close(loop, &vm->timer.source);
+    bx_loop_close(loop, &vm->grace.source);
+    bx_close_all(vm->unwatched, 3);
+    free(vm->interrupts);
     bx_text_fini(&vm->words.error);
     bx_text_fini(&vm->words.traceback);
     free(vm);
@@ -215,10 +263,12 @@ static void fill_request(const struct vm *vm, struct jw_request *request)
 /* The program waits in the lifeline for the VM to be born: one round trip less. */
 static int send_program(struct vm *vm, int program)
 {
-    char frame[sizeof(struct lw_header)];
-    struct lw_frame spec = {.type = LW_SPEC, .a = vm_heap_ceiling(vm->spec.memory)};
-    struct iovec part = {frame, lw_encode(&spec, frame)};
-    return bx_send(vm->lifeline.source.fd, &part, 1, &program, 1);
+    struct lw_frame spec = {
+        .type = LW_SPEC,
+        .a = vm_heap_ceiling(vm->spec.memory),
+        .b = vm->spec.serve != 0 ? LW_SERVE : LW_RUN_ONCE,
+    };
+    return streams_tell(vm, &spec, program);
 }
 
 static int ask_spawn(struct vm *vm, int program, const int handed[3], const int *mounts)
@@ -237,7 +287,7 @@ int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int
 {
     vm->spec = *spec;
     vm->request_id = request_id;
-    vm->started_us = now_us();
+    vm->started_us = vm_now_us();
     int handed[3] = {-1, -1, -1}; /* the VM's ends: stdout, stderr, lifeline */
     int rc = start_timer(vm);
     if (rc == 0)

@@ -19,7 +19,8 @@ struct manager;
 enum vm_state {
     VM_SPAWNING, /* asked of the jailer */
     VM_RUNNING,  /* its process lives */
-    VM_STOPPING, /* SIGKILL is on its way */
+    VM_LEAVING,  /* it was asked to end by itself */
+    VM_KILLED,   /* SIGKILL is on its way */
     VM_DYING,    /* dead and reaped; what it said is still being read */
     VM_STATE_COUNT
 };
@@ -28,14 +29,20 @@ enum vm_event {
     VM_EV_SPAWNED, /* from the jailer, with its reply */
     VM_EV_FAILED,  /* likewise */
     VM_EV_DIED,    /* likewise */
-    VM_EV_STOP,    /* a limit or the client wants it ended; vm->kill says why */
+    VM_EV_LEAVE,   /* the client wants it to end by itself, within a grace */
+    VM_EV_KILL,    /* a limit or the client wants it ended; vm->kill says why */
     VM_EV_DRAINED, /* streams and lifeline have ended */
     VM_EV_LOST,    /* the jailer is gone and took everything with it */
     VM_EVENT_COUNT
 };
 
 /* Why the orchestrator had it killed. The first reason stands. */
-enum vm_kill { VM_KILL_NONE, VM_KILL_ASKED, VM_KILL_TIMEOUT, VM_KILL_OUTPUT, VM_KILL_PROTOCOL };
+enum vm_kill {
+    VM_KILL_NONE, VM_KILL_ASKED, VM_KILL_TIMEOUT, VM_KILL_OUTPUT, VM_KILL_PROTOCOL, VM_KILL_INTERNAL,
+    VM_KILL_STOP,        /* it was asked to end by itself and did not, or cannot hear that */
+    VM_KILL_CALL_TIME,   /* a call did not end when its time was up */
+    VM_KILL_INTERRUPTED, /* a call did not end when the client wanted it to */
+};
 
 /* What the VM said of itself: words of a liar, used only to describe its end. */
 struct vm_words {
@@ -47,6 +54,24 @@ struct vm_words {
     uint32_t fatal_signal;
     int64_t fatal_syscall;
 };
+
+/* Sessions that live, as far as the VM tells. */
+struct vm_sessions {
+    uint32_t last; /* the number that was given last */
+    uint32_t count;
+    uint32_t numbers[BX_SESSIONS_MAX];
+};
+
+/* A call that is to end; the VM has until then to say that it has. */
+struct vm_interrupt {
+    uint32_t session;
+    uint32_t reason; /* enum ctl_interrupt_reason */
+    uint64_t call;
+    uint64_t due_us; /* CLOCK_MONOTONIC */
+};
+
+/* Requests for statistics that wait for the jailer: more than a few are a client that does not read. */
+#define VM_STATS_MAX 32
 
 /* A descriptor of a VM in the loop, and the way back to the VM. */
 struct vm_source {
@@ -64,6 +89,15 @@ struct vm {
     struct vm_source streams[2]; /* stdout, stderr */
     struct vm_source lifeline;
     struct vm_source timer;      /* timeout_ms */
+    struct vm_source grace;      /* the first end of a grace; made when there is one */
+    int unwatched[3];            /* our ends of stdout, stderr, lifeline, until it runs */
+    struct vm_sessions sessions;
+    struct vm_interrupt *interrupts; /* of which the VM has not said that they are done */
+    uint32_t interrupt_count;
+    bool stop_asked;
+    uint64_t stop_due_us;
+    uint32_t stats_ids[VM_STATS_MAX]; /* requests that wait for figures */
+    uint32_t stats_count;
     bool needs_module;           /* it asked for a module and has no answer yet */
     bool lost;
     enum vm_kill kill;
@@ -90,6 +124,9 @@ int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int
 /* Feeds one event to the state table; `reply` is the jailer's, for the events that have one. The VM may be freed. */
 void vm_event(struct vm *vm, enum vm_event event, const struct jw_reply *reply);
 
+/* Asks it to end by itself; it is killed when it has not within `grace_ms`. */
+void vm_stop(struct vm *vm, uint32_t grace_ms);
+
 /* Asks for its end. */
 void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal);
 
@@ -97,6 +134,12 @@ void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal);
 void vm_answer_module(struct vm *vm, int fd, const char *text, size_t length);
 
 void vm_pause_output(struct vm *vm, bool paused);
+
+/* 1 while its process lives and it was not asked to end. */
+int vm_is_running(const struct vm *vm);
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t vm_now_us(void);
 
 /* 1 when the state table has an action for the pair; for the test that it is total. */
 int vm_table_has(enum vm_state state, enum vm_event event);

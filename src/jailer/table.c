@@ -145,6 +145,19 @@ static void handle_kill(struct jailer *jailer, const struct jw_request *request,
         sb_jail_kill(&vm->jail);
 }
 
+static void handle_stats(struct jailer *jailer, const struct jw_request *request, const int *fds)
+{
+    (void)fds;
+    struct vm *vm = vms_find(jailer, request->vm);
+    if (vm == NULL)
+        return;
+    struct sb_usage usage;
+    sb_jail_look(&jailer->host, &vm->jail, &usage);
+    struct jw_reply reply = {.magic = JW_MAGIC, .type = JW_STATISTICS, .vm = request->vm};
+    reply.u.statistics = (struct jw_statistics){usage.cpu_us, usage.memory, usage.memory_peak};
+    jailer_reply(jailer, &reply);
+}
+
 static void handle_shutdown(struct jailer *jailer, const struct jw_request *request, const int *fds)
 {
     (void)request;
@@ -158,6 +171,7 @@ static const struct {
 } requests[] = {
     {JW_SPAWN, handle_spawn},
     {JW_KILL, handle_kill},
+    {JW_STATS, handle_stats},
     {JW_SHUTDOWN, handle_shutdown},
 };
 

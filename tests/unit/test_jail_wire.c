@@ -71,7 +71,8 @@ static void test_header(void **state)
     WRONG_WITH(magic, JW_MAGIC + 1);
     WRONG_WITH(type, 0);
     WRONG_WITH(type, JW_SPAWNED);
-    WRONG_WITH(type, 4);
+    WRONG_WITH(type, JW_STATS);
+    WRONG_WITH(type, 5);
     WRONG_WITH(vm, 0);
     WRONG_WITH(pad, 1);
 }
@@ -257,6 +258,24 @@ static void test_bad_deaths(void **state)
     assert_non_null(check_reply(&death));
 }
 
+static void test_statistics(void **state)
+{
+    (void)state;
+    struct jw_request ask = {.magic = JW_MAGIC, .type = JW_STATS, .vm = 7};
+    SOUND(ask, 0);
+    WRONG(ask, 1);
+    ask.spawn.pids = 1;
+    WRONG(ask, 0);
+    ask = (struct jw_request){.magic = JW_MAGIC, .type = JW_STATS};
+    WRONG(ask, 0);
+    struct jw_reply reply = {
+        .magic = JW_MAGIC, .type = JW_STATISTICS, .vm = 7, .u.statistics = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    assert_null(check_reply(&reply));
+    ((char *)&reply.u)[sizeof reply.u.statistics] = 1;
+    assert_non_null(check_reply(&reply));
+    assert_non_null(jw_reply_check(&reply, sizeof reply - 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_stray_bytes),
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_bad_deaths),
+        cmocka_unit_test(test_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

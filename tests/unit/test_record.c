@@ -108,7 +108,8 @@ static void test_outcome_names(void **state)
 {
     (void)state;
     static const char *const names[RECORD_OUTCOME_COUNT] = {"ok", "error", "syntax", "exit", "timeout", "cpu", "memory",
-                                                            "output", "policy", "crash", "killed", "internal"};
+                                                            "output", "policy", "crash", "killed", "internal",
+                                                            "stopped"};
     for (int i = 0; i < RECORD_OUTCOME_COUNT; i++)
         assert_string_equal(bioxen_outcome_name((enum bioxen_outcome)i), names[i]);
 }

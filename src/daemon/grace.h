@@ -1,0 +1,25 @@
+/*
+ * grace.h - what a VM is asked to do by itself, and how long it has for that: end a call, end itself. When the grace
+ * is over it is killed: nothing waits for a VM.
+ */
+#ifndef BX_DAEMON_GRACE_H
+#define BX_DAEMON_GRACE_H
+
+#include "common/control.h"
+#include "common/lifeline.h"
+
+struct vm;
+
+/* Asks for the end of a call. */
+void grace_interrupt(struct vm *vm, const struct ctl_interrupt *interrupt);
+
+/* The VM says that the call does not run, or no longer. Returns 0, or -EBADMSG when nobody had asked. */
+int grace_take_unwound(struct vm *vm, const struct lw_frame *frame);
+
+/* Tells the VM to end. */
+void grace_ask_stop(struct vm *vm);
+
+/* Sets the timer to the first grace that ends. */
+void grace_arm(struct vm *vm);
+
+#endif
