@@ -62,6 +62,8 @@ static int start(struct run *run, uint32_t *vm, struct run_failure *failure)
     config->text = run->source.text;
     config->mounts = run->mounts.list;
     config->mount_count = run->mounts.count;
+    config->module_dir = run->modules.fd;
+    config->module_dir_name = run->modules.directory;
     if (bioxen_create(run->manager, config, vm, &err) < 0)
         return run_fail(failure, CLI_HOST, "%s", err.text);
     run_source_fini(&run->source); /* the VM has its own: a long run need not hold 64 MiB of text */

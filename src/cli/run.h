@@ -103,10 +103,11 @@ void run_mounts_fini(struct run_mounts *mounts);
 
 /* ---- modules (run_module.c) ---- */
 
+/* Where a restricted script's modules are: the library finds them there. */
 struct run_modules {
-    char *directory; /* where they are, as the user sees it; NULL: nowhere */
-    int fd;          /* of the directory, opened when first needed; -1 before */
-    unsigned asked;
+    char *directory; /* as the user sees it; NULL: nowhere */
+    int fd;          /* of the directory, O_PATH; -1: there is none, or it cannot be opened */
+    int error;       /* errno of that */
 };
 
 /*
@@ -118,22 +119,8 @@ char *run_directory_of(const char *path);
 int run_modules_init(struct run_modules *modules, const struct run_request *request);
 void run_modules_fini(struct run_modules *modules);
 
-/* Writes "a/b" for module "a.b". Returns the length, or -1 when the name is none that is looked for. */
-#define RUN_MODULE_NAME_MAX 255
-int run_module_path(struct bioxen_string name, char out[RUN_MODULE_NAME_MAX + 1]);
-
-struct run_module {
-    char *chunk; /* "@dir/a/b.lua" */
-    char *text;
-    size_t length;
-};
-
-/*
- * Returns 0 with *out filled (its parts are the caller's to free), or -1 with why not in *why (the caller's
- * to free; NULL: out of memory).
- */
-int run_modules_find(struct run_modules *modules, struct bioxen_string name, struct run_module *out,
-                     char **why);
+/* Writes why there are no modules. */
+void run_modules_why_none(const struct run_modules *modules, char *out, size_t size);
 
 /* ---- signals (run_signals.c) ---- */
 

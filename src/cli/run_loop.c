@@ -98,21 +98,12 @@ static void on_output(struct run_loop *loop, int stream, struct bioxen_string by
     end_vm(loop, rc == -EPIPE ? SIGPIPE : SIGKILL);
 }
 
-static void on_need(struct run_loop *loop, uint32_t vm, struct bioxen_string name)
+/* The library answers where there is a directory to search. */
+static void on_need(struct run_loop *loop, uint32_t vm)
 {
-    struct run_module module;
-    char *why;
-    if (run_modules_find(loop->modules, name, &module, &why) < 0) {
-        (void)bioxen_answer_no_module(loop->manager, vm, why != NULL ? why : "\n\tout of memory", NULL);
-        free(why);
-        return;
-    }
-    struct bioxen_error err;
-    struct bioxen_string text = {.bytes = module.text, .length = module.length};
-    if (bioxen_answer_module(loop->manager, vm, module.chunk, text, &err) < 0)
-        (void)bioxen_answer_no_module(loop->manager, vm, err.text, NULL);
-    free(module.chunk);
-    free(module.text);
+    char why[4096 + 256];
+    run_modules_why_none(loop->modules, why, sizeof why);
+    (void)bioxen_answer_no_module(loop->manager, vm, why, NULL);
 }
 
 /* Waits until there may be an event. False when the VM should have ended long ago. */
@@ -151,7 +142,7 @@ int run_loop_follow(struct run_loop *loop, struct bioxen_record *record, struct 
         if (event.type == BIOXEN_EVENT_OUTPUT)
             on_output(loop, event.stream, event.bytes);
         else if (event.type == BIOXEN_EVENT_NEED)
-            on_need(loop, event.vm, event.bytes);
+            on_need(loop, event.vm);
         else if (event.type == BIOXEN_EVENT_DEATH)
             break;
     }

@@ -3,8 +3,9 @@
  *
  * Self-contained: it includes nothing else of this project. Threads: a manager's requests (everything named
  * *_start, kill, stop, interrupt, answer) may come from any thread at any time; bioxen_next, and the calls that
- * wait for their own reply (create, attach, stats), belong to one thread at a time. Each session belongs to one
- * thread at a time, whatever happens to its manager meanwhile. After fork a child may only call bioxen_forget.
+ * wait for their own reply (create, attach, stats, execute), belong to one thread at a time. Each session belongs to
+ * one thread at a time, whatever happens to its manager meanwhile. After fork a child may only call bioxen_forget and,
+ * for sessions, bioxen_detach: neither touches what the parent has.
  * Every function that can fail returns 0 or a negative errno and fills the error it was handed (NULL is
  * allowed); out-parameters are untouched on failure. Strings are UTF-8 and NUL-terminated unless a length stands
  * beside them. Times are milliseconds, sizes are bytes, unless the name says otherwise.
@@ -18,6 +19,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#pragma GCC visibility push(default) /* the rest of the library is hidden */
 
 #define BIOXEN_ERROR_TEXT_MAX 512
 
@@ -73,7 +76,9 @@ struct bioxen_config {
     struct bioxen_string text;   /* the script; may be empty */
     int serve;                   /* 1: after the script the VM lives on and serves sessions */
     int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
-                                    library itself; -1 (default): the script's needs come as BIOXEN_EVENT_NEED */
+                                    library itself, while it is in a call that waits (bioxen_next, ...); -1 (default):
+                                    the script's needs come as BIOXEN_EVENT_NEED */
+    const char *module_dir_name; /* how messages and the names of chunks call it; NULL: "." */
 };
 
 void bioxen_config_init(struct bioxen_config *config);
@@ -162,7 +167,10 @@ void bioxen_forget(bioxen_manager *manager);
 /* Kills every VM, waits until nothing is left, frees the manager. NULL is allowed. */
 void bioxen_close(bioxen_manager *manager);
 
-/* Readable when bioxen_next may have an event. Owned by the manager. */
+/*
+ * Readable when bioxen_next may have an event. Owned by the manager. A call that waits for its own reply keeps the
+ * events that come meanwhile: call bioxen_next with the timeout 0 until it returns 0, then poll.
+ */
 int bioxen_fd(const bioxen_manager *manager);
 
 /* Creates and starts a VM: returns when it runs, with its number in *vm. Errors: EINVAL (a field), ENOTSUP (a required
@@ -276,6 +284,9 @@ enum bioxen_call { BIOXEN_EXECUTE = 1, BIOXEN_CALL = 2 };
 int bioxen_session_send(bioxen_session *session, enum bioxen_call kind, struct bioxen_string text,
                         struct bioxen_string arguments, uint64_t deadline_us, uint64_t *call, struct bioxen_error *err);
 
+/* Sends what waits, as far as the socket takes it; reads nothing. Errors: EPIPE. */
+int bioxen_session_flush(bioxen_session *session, struct bioxen_error *err);
+
 enum bioxen_reply_type { BIOXEN_REPLY_RESULT = 1, BIOXEN_REPLY_ERROR, BIOXEN_REPLY_OUTPUT };
 
 enum bioxen_failure {
@@ -310,8 +321,9 @@ int bioxen_interrupt(bioxen_manager *manager, uint32_t vm, const bioxen_session 
 
 /*
  * All of it for a simple client: executes and waits; a call that takes longer than timeout_ms (0: no limit) is
- * ended. Output goes to `on_output` (NULL: thrown away). Returns 0 with *reply (RESULT or ERROR), or what the
- * parts return.
+ * ended. Output goes to `on_output` (NULL: thrown away). The manager's events that come meanwhile are kept for
+ * bioxen_next. Returns 0 with *reply (RESULT or ERROR), EBUSY when the session has calls that are not answered, or what
+ * the parts return; EINTR is not.
  */
 int bioxen_execute(bioxen_manager *manager, bioxen_session *session, struct bioxen_string code,
                    struct bioxen_string arguments, unsigned timeout_ms, struct bioxen_reply *reply,
@@ -345,6 +357,8 @@ struct bioxen_finding {
  */
 int bioxen_doctor(void (*on_finding)(const struct bioxen_finding *finding, void *context), void *context,
                   struct bioxen_error *err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

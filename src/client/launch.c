@@ -39,6 +39,13 @@ static int own_directory(char *out)
     return 0;
 }
 
+static int find_in(const char *directory, struct places *places, struct bx_error *err)
+{
+    if (join(places->orchestrator, directory, "bioxend") == 0 && join(places->jailer, directory, "bioxen-jailer") == 0)
+        return 0;
+    return bx_fail(err, ENOENT, "bioxend and bioxen-jailer are not in %s, or cannot be executed", directory);
+}
+
 static int find_programs(struct places *places, struct bx_error *err)
 {
     static const char *const where[][2] = {
@@ -120,10 +127,10 @@ static int start_both(const struct places *places, const int control[2], const i
     return start(places->orchestrator, orchestrator_argv, orchestrator_fds, 2, &out->orchestrator);
 }
 
-int launch_daemons(struct launched *out, struct bx_error *err)
+int launch_daemons(const char *directory, struct launched *out, struct bx_error *err)
 {
     struct places places;
-    int rc = find_programs(&places, err);
+    int rc = directory != NULL ? find_in(directory, &places, err) : find_programs(&places, err);
     if (rc != 0)
         return rc;
     *out = (struct launched){.control_fd = -1};

@@ -13,8 +13,11 @@ struct launched {
     pid_t orchestrator, jailer;
 };
 
-/* Starts both; they are found beside this program, or in ../libexec/bioxen. Returns 0 or -errno. */
-int launch_daemons(struct launched *out, struct bx_error *err);
+/*
+ * Starts both. They are in `directory`, or, when that is NULL, beside this program or in ../libexec/bioxen from there.
+ * Returns 0 or -errno.
+ */
+int launch_daemons(const char *directory, struct launched *out, struct bx_error *err);
 
 /* Starts the jailer in its doctor mode. *fd is the socket that its findings come from. Returns 0 or -errno. */
 int launch_doctor(int *fd, pid_t *pid, struct bx_error *err);

@@ -1,20 +1,51 @@
-/* manager.h - the manager's inside. */
+/* manager.h - the manager's inside, and what its files offer each other. */
 #ifndef BX_CLIENT_MANAGER_H
 #define BX_CLIENT_MANAGER_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
 
 #include "bioxen.h"
 #include "common/control.h"
 #include "common/record.h"
 #include "launch.h"
+#include "modules.h"
 
 struct kept_frame;
 
 struct bioxen_manager {
     struct launched launched;
-    uint32_t last_id;
-    struct kept_frame *kept;  /* events that came before a reply, oldest first */
+    pid_t owner;              /* the process that opened it: in a child after fork it ends nothing */
+    atomic_uint last_id;      /* requests come from any thread */
+    struct modules modules;   /* has its own lock */
+    /* The rest belongs to whoever receives. */
+    struct kept_frame *kept, *last_kept; /* events that came before a reply, oldest first */
     struct record record;     /* of the last death event: its texts live until the next */
+    int frame_fd;             /* came with the last message; -1 */
     char frame[BX_FRAME_MAX]; /* the last message: an event's bytes point into it */
 };
+
+/* ---- request.c ---- */
+
+/* A number for a request, never 0. */
+uint32_t manager_next_id(bioxen_manager *manager);
+
+/* Asks for a VM by request `id`. Returns 0 or -errno. */
+int request_create(bioxen_manager *manager, const struct bioxen_config *config, uint32_t id, struct bx_error *err);
+
+/* Sends a note with a borrowed descriptor or -1. Returns 0 or -errno. */
+int request_note(bioxen_manager *manager, uint32_t type, uint32_t id, const struct ctl_note *note, int fd,
+                 struct bx_error *err);
+
+/* ---- event.c ---- */
+
+/* The orchestrator's end, as an error. */
+int manager_gone(struct bx_error *err);
+
+/* Takes what has come by now: needs are answered, everything else is kept. Returns 0 or -errno. */
+int manager_take_waiting(bioxen_manager *manager, struct bx_error *err);
+
+/* Frees what was kept. */
+void manager_drop_kept(bioxen_manager *manager);
 
 #endif

@@ -33,6 +33,7 @@ void bioxen_config_init(struct bioxen_config *config)
         .pids = BX_DEFAULT_PIDS,
         .output_limit = BX_DEFAULT_OUTPUT,
         .chunk_name = "=?",
+        .module_dir = -1,
     };
 }
 
@@ -71,6 +72,7 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
         .cpu_time_ms = config->cpu_time_ms,
         .output_limit = config->output_limit,
         .required = config->required,
+        .serve = config->serve != 0,
     };
     int rc = copy_name(spec->name, sizeof spec->name, config->name, "VM name", err);
     return rc == 0 ? copy_mounts(config, spec, fds, err) : rc;

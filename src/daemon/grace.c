@@ -13,6 +13,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "manager.h"
 #include "streams.h"
 #include "vm.h"
@@ -125,7 +126,7 @@ void grace_interrupt(struct vm *vm, const struct ctl_interrupt *interrupt)
 {
     if (vm->state != VM_RUNNING && vm->state != VM_LEAVING)
         return;
-    uint64_t due = vm_now_us() + interrupt->grace_ms * UINT64_C(1000);
+    uint64_t due = bx_now_us() + interrupt->grace_ms * UINT64_C(1000);
     struct vm_interrupt *known = find(vm, interrupt->session, interrupt->call);
     if (known != NULL) {
         if (due < known->due_us)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/control.h"
 #include "manager.h"
 #include "streams.h"
@@ -31,7 +32,7 @@ void stats_tell(struct vm *vm, const struct jw_statistics *figures)
     const struct ctl_statistics body = {
         .vm = vm->id,
         .sessions = vm->sessions.count,
-        .uptime_us = vm_now_us() - vm->started_us,
+        .uptime_us = bx_now_us() - vm->started_us,
         .cpu_us = figures->cpu_us,
         .memory = figures->memory,
         .memory_peak = figures->memory_peak,

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/lifeline.h"
 #include "common/socket.h"
 #include "death.h"
@@ -22,13 +22,6 @@
 #include "manager.h"
 #include "stats.h"
 #include "streams.h"
-
-uint64_t vm_now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 uint64_t vm_heap_ceiling(uint64_t memory)
 {
@@ -40,7 +33,7 @@ uint64_t vm_heap_ceiling(uint64_t memory)
 
 static void finish(struct vm *vm)
 {
-    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : vm_now_us();
+    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : bx_now_us();
     if (vm->state == VM_SPAWNING) /* lost before it was made: the create has had no reply yet */
         client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     stats_refuse(vm);
@@ -102,7 +95,7 @@ static void act_leave(struct vm *vm, const struct jw_reply *reply)
 static void act_died(struct vm *vm, const struct jw_reply *reply)
 {
     vm->death = reply->u.death;
-    vm->ended_us = vm_now_us();
+    vm->ended_us = bx_now_us();
     vm->state = VM_DYING;
     bx_loop_close(&vm->manager->loop, &vm->timer.source);
     bx_loop_close(&vm->manager->loop, &vm->grace.source);
@@ -158,7 +151,7 @@ void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal)
 
 void vm_stop(struct vm *vm, uint32_t grace_ms)
 {
-    uint64_t due = vm_now_us() + grace_ms * UINT64_C(1000);
+    uint64_t due = bx_now_us() + grace_ms * UINT64_C(1000);
     if (vm->state == VM_KILLED || vm->state == VM_DYING)
         return;
     if (vm->spec.serve == 0) { /* a script that runs once has nothing that would hear it */
@@ -287,7 +280,7 @@ int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int
 {
     vm->spec = *spec;
     vm->request_id = request_id;
-    vm->started_us = vm_now_us();
+    vm->started_us = bx_now_us();
     int handed[3] = {-1, -1, -1}; /* the VM's ends: stdout, stderr, lifeline */
     int rc = start_timer(vm);
     if (rc == 0)

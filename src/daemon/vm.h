@@ -138,9 +138,6 @@ void vm_pause_output(struct vm *vm, bool paused);
 /* 1 while its process lives and it was not asked to end. */
 int vm_is_running(const struct vm *vm);
 
-/* CLOCK_MONOTONIC in microseconds. */
-uint64_t vm_now_us(void);
-
 /* 1 when the state table has an action for the pair; for the test that it is total. */
 int vm_table_has(enum vm_state state, enum vm_event event);
 

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "cli/run.h"
+#include "client/modules.h"
 #include "common/text.h"
 #include "common/units.h"
 
@@ -32,8 +33,8 @@ static void check_units(const char *text)
 /* A module's path stays beneath the directory that it is opened in. */
 static void check_module(const char *bytes, size_t size)
 {
-    char path[RUN_MODULE_NAME_MAX + 1];
-    if (run_module_path((struct bioxen_string){bytes, size}, path) < 0)
+    char path[MODULE_NAME_MAX + 1];
+    if (module_path((struct bioxen_string){bytes, size}, path) < 0)
         return;
     PROMISE(path[0] != '/' && path[0] != '\0' && strchr(path, '.') == NULL && strstr(path, "//") == NULL);
     PROMISE(path[strlen(path) - 1] != '/');

@@ -1,5 +1,5 @@
 /*
- * test_cli_run.c - the parts of run that need no VM: reading scripts, finding modules, writing output, last
+ * test_cli_run.c - the parts of run that need no VM: reading scripts, where modules are, writing output, last
  * words, exit status.
  */
 #include <setjmp.h>
@@ -122,111 +122,32 @@ static void stdin_is_bounded(void **state)
 
 /* ---- modules ---- */
 
-static void module_paths(void **state)
+static void where_modules_are(void **state)
 {
-    static const struct {
-        const char *name, *path; /* NULL: refused */
-    } rows[] = {
-        {"a", "a"},     {"a.b.c", "a/b/c"}, {"A-b_9.z", "A-b_9/z"}, {"", NULL},
-        {".", NULL},    {"a.", NULL},       {".a", NULL},           {"a..b", NULL},
-        {"../a", NULL}, {"/etc", NULL},     {"a/b", NULL},          {"a b", NULL},
-        {"a\\b", NULL}, {"\xc3\xa9", NULL}, {"a;b", NULL},          {"?", NULL},
-    };
-    char path[RUN_MODULE_NAME_MAX + 1];
-    static char longest[RUN_MODULE_NAME_MAX + 1];
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        int rc = run_module_path((struct bioxen_string){rows[i].name, strlen(rows[i].name)}, path);
-        assert_int_equal(rc, rows[i].path != NULL ? (int)strlen(rows[i].path) : -1);
-        if (rows[i].path != NULL)
-            assert_string_equal(path, rows[i].path);
-    }
-    assert_int_equal(run_module_path((struct bioxen_string){"a\0b", 3}, path), -1);
-    memset(longest, 'm', sizeof longest);
-    assert_int_equal(run_module_path((struct bioxen_string){longest, RUN_MODULE_NAME_MAX}, path),
-                     RUN_MODULE_NAME_MAX);
-    assert_int_equal(run_module_path((struct bioxen_string){longest, RUN_MODULE_NAME_MAX + 1}, path), -1);
-}
-
-static void expect_found(struct run_modules *modules, const char *name, const char *chunk, const char *text)
-{
-    struct run_module module;
-    char *why;
-    assert_int_equal(run_modules_find(modules, (struct bioxen_string){name, strlen(name)}, &module, &why), 0);
-    assert_string_equal(module.chunk, chunk);
-    assert_int_equal(module.length, strlen(text));
-    assert_memory_equal(module.text, text, module.length);
-    free(module.chunk);
-    free(module.text);
-}
-
-static void expect_missing(struct run_modules *modules, const char *name, const char *word)
-{
-    struct run_module module;
-    char *why;
-    assert_int_equal(run_modules_find(modules, (struct bioxen_string){name, strlen(name)}, &module, &why),
-                     -1);
-    assert_non_null(why);
-    assert_memory_equal(why, "\n\t", 2);
-    if (strstr(why, word) == NULL)
-        fail_msg("no '%s' in: %s", word, why);
-    free(why);
-}
-
-static void modules_of_a_directory(void **state)
-{
-    struct run_request request = {.kind = RUN_FILE, .script = "app//main.lua"};
+    struct run_request request = {.kind = RUN_FILE, .script = "there/main.lua"};
     struct run_modules modules;
+    char why[200];
     (void)state;
-    assert_int_equal(mkdir("app", 0755), 0);
-    assert_int_equal(mkdir("app/pkg", 0755), 0);
-    assert_int_equal(mkdir("app/folder.lua", 0755), 0);
-    put("app/m.lua", "return 1");
-    put("app/pkg/init.lua", "return 2");
-    put("app/pkg/sub.lua", "");
-    put("secret.lua", "secret");
-    put("app/huge.lua", "");
-    assert_int_equal(truncate("app/huge.lua", 1 << 30), 0);
-    assert_int_equal(mkfifo("app/fifo.lua", 0644), 0);
-    assert_int_equal(symlink("m.lua", "app/alias.lua"), 0);
-    assert_int_equal(symlink("../secret.lua", "app/out.lua"), 0);
-    assert_int_equal(symlink("..", "app/up"), 0);
-    assert_int_equal(symlink("/dev/zero", "app/zero.lua"), 0);
+    assert_int_equal(mkdir("there", 0755), 0);
     assert_int_equal(run_modules_init(&modules, &request), 0);
-    expect_found(&modules, "m", "@app/m.lua", "return 1");
-    expect_found(&modules, "pkg", "@app/pkg/init.lua", "return 2");
-    expect_found(&modules, "pkg.sub", "@app/pkg/sub.lua", "");
-    expect_found(&modules, "alias", "@app/alias.lua", "return 1");
-    expect_missing(&modules, "gone.x", "no file 'app/gone/x.lua'\n\tno file 'app/gone/x/init.lua'");
-    expect_missing(&modules, "out", "leads out");
-    expect_missing(&modules, "up.secret", "leads out");
-    expect_missing(&modules, "zero", "leads out");
-    expect_missing(&modules, "folder", "not a regular file");
-    expect_missing(&modules, "fifo", "not a regular file");
-    expect_missing(&modules, "huge", "over 64 MiB");
-    expect_missing(&modules, "../secret", "the name must be");
+    assert_true(modules.fd >= 0);
+    assert_string_equal(modules.directory, "there");
     run_modules_fini(&modules);
-}
-
-static void no_modules_without_a_file(void **state)
-{
-    struct run_request request = {.kind = RUN_CODE, .script = "-e"};
-    struct run_modules modules;
-    (void)state;
-    put("m.lua", "leak");
+    request.config.profile = BIOXEN_FULL; /* it has them mounted */
     assert_int_equal(run_modules_init(&modules, &request), 0);
-    expect_missing(&modules, "m", "no directory to search");
+    assert_int_equal(modules.fd, -1);
     run_modules_fini(&modules);
-}
-
-static void a_script_cannot_ask_for_ever(void **state)
-{
-    struct run_request request = {.kind = RUN_FILE, .script = "s.lua"};
-    struct run_modules modules;
-    (void)state;
+    request = (struct run_request){.kind = RUN_FILE, .script = "nowhere/main.lua"};
     assert_int_equal(run_modules_init(&modules, &request), 0);
-    modules.asked = 10000;
-    expect_missing(&modules, "nowhere", "more than 10000");
+    assert_int_equal(modules.fd, -1);
+    run_modules_why_none(&modules, why, sizeof why);
+    assert_string_equal(why, "\n\tcannot open directory 'nowhere': No such file or directory");
+    run_modules_fini(&modules);
+    request = (struct run_request){.kind = RUN_CODE, .script = "-e"};
+    assert_int_equal(run_modules_init(&modules, &request), 0);
+    assert_int_equal(modules.fd, -1);
+    run_modules_why_none(&modules, why, sizeof why);
+    assert_non_null(strstr(why, "no directory to search"));
     run_modules_fini(&modules);
 }
 
@@ -384,10 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_script_may_be),
         cmocka_unit_test(stdin_is_bounded),
-        cmocka_unit_test(module_paths),
-        cmocka_unit_test(modules_of_a_directory),
-        cmocka_unit_test(no_modules_without_a_file),
-        cmocka_unit_test(a_script_cannot_ask_for_ever),
+        cmocka_unit_test(where_modules_are),
         cmocka_unit_test(directories),
         cmocka_unit_test(what_may_be_mounted),
         cmocka_unit_test(output_waits_and_wakes),
