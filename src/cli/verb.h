@@ -11,9 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#ifndef BIOXEN_VERSION
-#define BIOXEN_VERSION "0.1.0"
-#endif
+#include "client/bioxen.h"
 
 /* Exit statuses that bioxen gives itself; the rest is the script's own, or 128 and a signal's number. */
 enum cli_status {

@@ -22,6 +22,8 @@ extern "C" {
 
 #pragma GCC visibility push(default) /* the rest of the library is hidden */
 
+#define BIOXEN_VERSION "0.1.0"
+
 #define BIOXEN_ERROR_TEXT_MAX 512
 
 struct bioxen_error {
@@ -157,7 +159,7 @@ int bioxen_open(bioxen_manager **out, struct bioxen_error *err);
 
 /*
  * The same with the programs bioxend, bioxen-jailer and bioxen-vm of that directory (NULL: beside the running
- * program, or in ../libexec/bioxen from there).
+ * program or the shared library, or in ../libexec/bioxen from there).
  */
 int bioxen_open_at(bioxen_manager **out, const char *directory, struct bioxen_error *err);
 

@@ -4,11 +4,14 @@
  */
 #include "launch.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,41 +31,75 @@ static int join(char *out, const char *directory, const char *rest)
     return length > 0 && length < PATH_MAX && access(out, X_OK) == 0 ? 0 : -ENOENT;
 }
 
+static int cut_to_directory(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return -ENOENT;
+    *slash = '\0';
+    return 0;
+}
+
 static int own_directory(char *out)
 {
     ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
     if (length <= 0)
         return -ENOENT;
     out[length] = '\0';
-    char *slash = strrchr(out, '/');
-    *slash = '\0';
-    return 0;
+    return cut_to_directory(out);
 }
 
-static int find_in(const char *directory, struct places *places, struct bx_error *err)
+/* Where the shared library lies that this is in. The programs of bioxen have it in themselves. */
+static int library_directory(char *out)
 {
-    if (join(places->orchestrator, directory, "bioxend") == 0 && join(places->jailer, directory, "bioxen-jailer") == 0)
-        return 0;
-    return bx_fail(err, ENOENT, "bioxend and bioxen-jailer are not in %s, or cannot be executed", directory);
+#if defined __PIC__ && !defined __PIE__
+    Dl_info info;
+    if (dladdr((void *)(uintptr_t)launch_daemons, &info) == 0 || info.dli_fname == NULL ||
+        realpath(info.dli_fname, out) == NULL)
+        return -ENOENT;
+    return cut_to_directory(out);
+#else
+    (void)out;
+    return -ENOENT;
+#endif
+}
+
+static int find_in(const char *directory, const char *below, struct places *places)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s%s", directory, below);
+    if (length < 0 || length >= PATH_MAX)
+        return -ENOENT;
+    int rc = join(places->orchestrator, path, "bioxend");
+    return rc == 0 ? join(places->jailer, path, "bioxen-jailer") : rc;
+}
+
+static int find_beside(const char *directory, struct places *places)
+{
+    int rc = find_in(directory, "", places);
+    return rc == 0 ? 0 : find_in(directory, "/../libexec/bioxen", places);
 }
 
 static int find_programs(struct places *places, struct bx_error *err)
 {
-    static const char *const where[][2] = {
-        {"bioxend", "bioxen-jailer"},
-        {"../libexec/bioxen/bioxend", "../libexec/bioxen/bioxen-jailer"},
-    };
-    char directory[PATH_MAX];
-    if (own_directory(directory) != 0)
+    char own[PATH_MAX], library[PATH_MAX];
+    if (own_directory(own) != 0)
         return bx_fail(err, ENOENT, "cannot find the programs of bioxen: is /proc mounted?");
-    for (unsigned i = 0; i < sizeof where / sizeof *where; i++)
-        if (join(places->orchestrator, directory, where[i][0]) == 0 &&
-            join(places->jailer, directory, where[i][1]) == 0)
-            return 0;
+    if (find_beside(own, places) == 0 || (library_directory(library) == 0 && find_beside(library, places) == 0))
+        return 0;
     return bx_fail(
         err, ENOENT,
-        "bioxend and bioxen-jailer are neither in %s nor in ../libexec/bioxen beside it: install bioxen again",
-        directory);
+        "bioxend and bioxen-jailer are neither in %s nor in ../libexec/bioxen beside it: install bioxen again", own);
+}
+
+/* Those of the directory that the caller names, or those that belong to us. */
+static int find(const char *directory, struct places *places, struct bx_error *err)
+{
+    if (directory == NULL)
+        return find_programs(places, err);
+    if (find_in(directory, "", places) == 0)
+        return 0;
+    return bx_fail(err, ENOENT, "bioxend and bioxen-jailer are not in %s, or cannot be executed", directory);
 }
 
 /*
@@ -130,7 +167,7 @@ static int start_both(const struct places *places, const int control[2], const i
 int launch_daemons(const char *directory, struct launched *out, struct bx_error *err)
 {
     struct places places;
-    int rc = directory != NULL ? find_in(directory, &places, err) : find_programs(&places, err);
+    int rc = find(directory, &places, err);
     if (rc != 0)
         return rc;
     *out = (struct launched){.control_fd = -1};
@@ -156,7 +193,7 @@ int launch_doctor(int *fd, pid_t *pid, struct bx_error *err)
     struct places places;
     int pair[2] = {-1, -1};
     char *const argv[] = {"bioxen-jailer", "--doctor-fd", "3", NULL};
-    int rc = find_programs(&places, err);
+    int rc = find(NULL, &places, err);
     if (rc != 0)
         return rc;
     rc = high_pair(pair);
