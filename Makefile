@@ -103,8 +103,8 @@ PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,t
 VM_LIBS      := $(LUA_LIBS) -lmsgpackc -lm
 VM_LDFLAGS   := $(LINK) $(STATIC)
 
-.PHONY: all programs help
-all: programs
+.PHONY: all programs python help
+all: programs python
 programs: $(addprefix $(B)/,$(PROGRAMS))
 
 $(B)/bioxen: $(BIOXEN_LINK)
@@ -177,7 +177,7 @@ $(MUSL_INCLUDE):
 endif
 # The probe does on purpose what the sanitizer would stop: it must die by the kernel.
 $P/tests/probe/%.o: VM_CFLAGS += -fno-sanitize=undefined
--include $(shell find $(B)/obj $(B)/obj-vm $(B)/obj-probe $(B)/obj-musl -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/obj-vm $(B)/obj-probe $(B)/obj-musl $(B)/obj-pic -name '*.d' 2>/dev/null)
 
 # libseccomp is used here and nowhere else: the programs carry the finished filters.
 $(GEN)/gen_filters: sandbox/gen_filters.c $(wildcard sandbox/*.h sandbox/*.def) Makefile
@@ -192,6 +192,27 @@ $(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
 	@mkdir -p $(@D)
 	$(call say,MAKE)scripts/embed lua > $@.tmp && mv $@.tmp $@
 
+# ---- the Python package -----------------------------------------------------------------------------------------------
+# One extension for every Python from 3.9 on, with libbioxen inside; made where it is imported from. It runs in Python's
+# process, so it has Python's C library and never a sanitizer.
+Y         := $(B)/obj-pic
+PY_INCLUDE := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
+PY_CFLAGS := -isystem $(PY_INCLUDE)
+PY_OBJECTS := $(patsubst %.c,$Y/%.o,$(wildcard python/src/*.c src/client/*.c src/common/*.c))
+PY_CORE   := python/pylua_bioxen_vm/_core.abi3.so
+ifneq ($(wildcard $(PY_INCLUDE)/Python.h),)
+python: $(PY_CORE)
+else
+python:
+	@echo '  the Python package is left out: there is no Python.h (Debian: python3-dev)'
+endif
+$(PY_CORE): $(PY_OBJECTS) python/src/exports.map
+	$(call say,LINK)gcc -shared $(filter-out $(SAN),$(LINK)) -Wl,--version-script=python/src/exports.map -o $@ $(filter %.o,$^) $(PY_LIBS)
+PY_LIBS   := -Wl,-Bstatic -lmsgpackc -Wl,-Bdynamic
+$Y/%.o: %.c Makefile | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,CC)gcc $(CPPFLAGS) $(PY_CFLAGS) $(C11) $(filter-out -fPIE,$(HARDEN)) -fPIC -pthread $(DEPEND) -c -o $@ $<
+
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
 ALL_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
@@ -204,7 +225,7 @@ $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 .PHONY: tests check asan lint fuzz bench demo setup
 setup:
 	@scripts/setup
-tests: programs $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS)
+tests: programs python $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS)
 # Sub-makes, because the flags of a fresh machine are known only after the set-up.
 check: setup
 	@$(MAKE) -j$(JOBS) tests
@@ -217,7 +238,7 @@ demo: setup
 	@BIOXEN_BUILD=$(B) scripts/demo
 lint: setup
 	@$(MAKE) -j$(JOBS) programs
-	@BIOXEN_BUILD=$(B) CPPFLAGS="$(CPPFLAGS)" C11="$(C11)" JOBS=$(JOBS) scripts/lint
+	@BIOXEN_BUILD=$(B) CPPFLAGS="$(CPPFLAGS) $(PY_CFLAGS)" C11="$(C11)" JOBS=$(JOBS) scripts/lint
 bench: setup
 	@$(MAKE) -j$(JOBS) programs $(B)/bench-idle
 	@BIOXEN_BUILD=$(B) scripts/bench

@@ -1,0 +1,28 @@
+"""Lua virtual machines in jails of their own, from Python.
+
+    from pylua_bioxen_vm import VMManager
+
+    with VMManager() as manager:
+        vm = manager.create_vm("a", memory="32MiB", timeout="5s")
+        print(vm.execute("return math.sqrt(...)", 16))
+
+``pylua_bioxen_vm.aio`` has the same for asyncio.
+"""
+
+import logging
+
+from .errors import (BioxenError, ConversionError, HostError, LuaError, LuaSyntaxError, SandboxViolation, VMDied,
+                     VMExists, VMMemoryError, VMNotFound, VMTimeoutError)
+from .events import Event, EventStream
+from .manager import VMManager
+from .records import DeathRecord, Limit, Stats
+from .vm import VM, CallFuture
+
+__all__ = [
+    "BioxenError", "CallFuture", "ConversionError", "DeathRecord", "Event", "EventStream", "HostError", "Limit", "LuaError",
+    "LuaSyntaxError", "SandboxViolation", "Stats", "VM", "VMDied", "VMExists", "VMManager", "VMMemoryError", "VMNotFound",
+    "VMTimeoutError",
+]
+__version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

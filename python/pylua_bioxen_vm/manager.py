@@ -1,0 +1,306 @@
+"""VMManager: a private orchestrator, and the VMs that it runs."""
+
+from __future__ import annotations
+
+import atexit
+import concurrent.futures
+import logging
+import os
+import signal
+import threading
+import warnings
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Iterable, Mapping
+
+from . import _core, programs, spec, units
+from . import vm as vm_module
+from .errors import BioxenError, VMExists, VMNotFound, died
+from .events import Event, EventStream, Publisher
+from .mapping import Mapper
+from .records import death_record
+from .vm import GRACE, VM
+
+log = logging.getLogger("pylua_bioxen_vm")
+
+_managers: weakref.WeakSet[VMManager] = weakref.WeakSet()
+
+#: How long the ends of all VMs are waited for before the orchestrator itself is ended, seconds.
+_END = 30.0
+
+
+def _start_thread(name: str, body: Callable[..., None], *arguments: Any) -> threading.Thread:
+    """A thread that no signal is delivered to: they are for the threads that wait for calls."""
+    thread = threading.Thread(target=body, args=arguments, name=name, daemon=True)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return thread
+
+
+def _control(core: _core.Core, reference: weakref.ref[VMManager]) -> None:
+    while True:
+        news = core.control()
+        if news is None:
+            return
+        manager = reference()
+        if manager is not None:
+            manager._on_death(*news)
+        del manager
+
+
+def _hand_out(core: _core.Core) -> None:
+    while True:
+        batch = core.dispatch()
+        if batch is None:
+            return
+        for future, ok, value in batch:
+            try:
+                (future.set_result if ok else future.set_exception)(value)
+            except concurrent.futures.InvalidStateError:
+                pass  # it was cancelled meanwhile
+
+
+class _Runtime:
+    """What a manager has to close; it holds no reference to the manager."""
+
+    def __init__(self, core: _core.Core) -> None:
+        self.core = core
+        self.process = os.getpid()
+        self.lives: dict[int, _core.Life] = {}
+        self.threads: list[threading.Thread] = []
+        self.publisher = Publisher()
+        self.closed = False
+        self.lock = threading.Lock()
+
+    def close(self) -> None:
+        if os.getpid() != self.process:
+            return
+        if threading.current_thread() in self.threads:  # the garbage collector may run anywhere
+            _start_thread("bioxen-close", self.close)
+            return
+        with self.lock:
+            if not self.closed:
+                self.closed = True
+                self._end()
+
+    def _end(self) -> None:
+        lives = list(self.lives.values())
+        for life in lives:
+            life.kill()
+        for life in lives:
+            life.wait(_END)
+        self.core.stop_control()
+        self.threads[0].join()
+        self.core.close()
+        self.core.stop_dispatch()
+        for thread in self.threads[1:]:
+            thread.join()
+        self.publisher.close()
+
+
+def _finalize(runtime: _Runtime) -> None:
+    if not runtime.closed and os.getpid() == runtime.process:
+        warnings.warn("a VMManager was not closed: use it in a with statement, or call shutdown_all()", ResourceWarning,
+                      stacklevel=2)
+        runtime.close()
+
+
+class VMManager:
+    """Makes VMs and looks after them. They end with it: use it in a with statement, or call shutdown_all()."""
+
+    def __init__(self, *, programs: str | os.PathLike[str] | None = None) -> None:
+        """`programs` is the directory of bioxend, bioxen-jailer and bioxen-vm; they are found by default."""
+        directory = find_programs(programs)
+        self._runtime = _Runtime(_core.open(os.fsencode(directory)))
+        self._core = self._runtime.core
+        self._publisher: Publisher = self._runtime.publisher
+        self._vms: dict[str, VM] = {}
+        self._by_serial: dict[int, weakref.ref[VM]] = {}
+        self._reserved: set[str] = set()
+        self._lock = threading.Lock()
+        self._dispatching = False
+        self._finalizer = weakref.finalize(self, _finalize, self._runtime)
+        self._finalizer.atexit = False
+        self._runtime.threads.append(_start_thread("bioxen-control", _control, self._core, weakref.ref(self)))
+        _managers.add(self)
+
+    # ---- VMs ----
+
+    def create_vm(self, name: str, *, profile: str = "restricted", memory: units.Size | None = None,
+                  cpus: int | float | str | None = None, timeout: units.Time | None = None,
+                  cpu_time: units.Time | None = None, pids: int | None = None,
+                  output_limit: units.Size | None = None, env: Mapping[str, str] | None = None,
+                  args: Iterable[str | bytes] = (), mounts: Iterable[spec.Mount] = (),
+                  script: spec.Path | None = None, log_limit: units.Size = spec.LOG_LIMIT) -> VM:
+        """Makes a VM, and returns when it runs. `timeout` is the default time of each call to it. A limit that is given
+        and that the host cannot enforce is a HostError."""
+        wanted = spec.make(name, profile, memory, cpus, timeout, cpu_time, pids, output_limit, env, args, mounts, script,
+                           log_limit)
+        life = self._start(wanted, None)
+        vm = VM(self, wanted, life)
+        with self._lock:
+            self._adopt(vm, life)
+            self._reserved.discard(name)
+        log.info("VM %s: created, profile %s", name, profile)
+        self._publisher.publish(Event("created", name))
+        return vm
+
+    def _start(self, wanted: spec.Spec, vm: VM | None) -> _core.Life:
+        """A life for a new VM, whose name is then reserved, or for one that is restarted."""
+        self._check_open()
+        with self._lock:
+            if wanted.name in self._vms or wanted.name in self._reserved:
+                raise VMExists(f"there is a VM '{wanted.name}' already; stop it first, or take another name",
+                               vm=wanted.name)
+            self._reserved.add(wanted.name)
+        try:
+            life = spec.start(self._core, wanted)
+        except BaseException:
+            with self._lock:
+                self._reserved.discard(wanted.name)
+            raise
+        if vm is not None:
+            with self._lock:
+                self._adopt(vm, life)
+                self._reserved.discard(wanted.name)
+        return life
+
+    def _adopt(self, vm: VM, life: _core.Life) -> None:
+        """The lock is held. A VM may have died already, and been told of before anybody knew it."""
+        self._runtime.lives[life.serial] = life
+        self._by_serial[life.serial] = weakref.ref(vm)
+        self._vms[vm.name] = vm
+        if life.dead:
+            self._drop(vm, life)
+
+    def _drop(self, vm: VM | None, life_serial: _core.Life) -> None:
+        self._runtime.lives.pop(life_serial.serial, None)
+        self._by_serial.pop(life_serial.serial, None)
+        if vm is not None and self._vms.get(vm.name) is vm:
+            del self._vms[vm.name]
+
+    def _bury(self, vm: VM, life: _core.Life) -> None:
+        """Its name is free when its end has been waited for, whatever the control thread does meanwhile."""
+        with self._lock:
+            if vm._life is life:
+                self._drop(vm, life)
+
+    def _on_death(self, serial: int, raw: dict[str, Any] | None) -> None:
+        with self._lock:
+            reference = self._by_serial.get(serial)
+            life = self._runtime.lives.get(serial)
+            vm = reference() if reference is not None else None
+            if life is not None:
+                self._drop(vm, life)
+        name = raw["name"] if raw is not None else (vm.name if vm is not None else "?")
+        record = None if raw is None else death_record(raw, vm.restarts if vm is not None else 0)
+        log.info("VM %s: %s", name, record if record is not None else "the orchestrator is gone")
+        self._publisher.publish(Event("died", name, record))
+
+    @property
+    def vms(self) -> dict[str, VM]:
+        """The VMs that live, by name."""
+        with self._lock:
+            return dict(self._vms)
+
+    def get(self, name: str) -> VM:
+        """The VM of that name, which lives; VMNotFound if there is none."""
+        with self._lock:
+            vm = self._vms.get(name)
+        if vm is None:
+            raise VMNotFound(f"there is no VM '{name}'", vm=name)
+        return vm
+
+    # ---- many at once ----
+
+    def map(self, code: str | bytes, items: Iterable[Any], *, workers: int | None = None,
+            timeout: units.Time | None = None, on_progress: Callable[[int, int], object] | None = None,
+            **options: Any) -> list[Any]:
+        """Runs `code` once for each item, which is its ``...``, spread over `workers` fresh VMs (default: one for each
+        processor), and returns the results in the order of the items. `timeout` is for each item; `on_progress(done,
+        total)` is called after each; `options` are create_vm's. The first error ends the rest and is raised."""
+        mapper = Mapper(self, code, list(items), timeout, on_progress, options)
+        return mapper.run(workers)
+
+    # ---- looking on ----
+
+    def events(self) -> EventStream:
+        """What happens to its VMs from now on: an iterator that ends with the manager."""
+        return self._publisher.subscribe()
+
+    def __repr__(self) -> str:
+        if self._runtime.process != os.getpid():
+            return "<VMManager of another process>"
+        return f"<VMManager {'closed' if self._runtime.closed else f'{len(self._vms)} VMs'}>"
+
+    # ---- its end ----
+
+    def shutdown_all(self, grace: units.Time = GRACE) -> None:
+        """Stops every VM, kills those that have not ended after `grace`, and ends the orchestrator. The manager is
+        of no more use then. May be called again."""
+        if self._runtime.process != os.getpid():
+            self._check_open()
+        if not self._runtime.closed:
+            for vm in self.vms.values():
+                try:
+                    vm._ask_to_stop(grace)
+                except BioxenError:
+                    pass  # the orchestrator is gone, and the VM with it
+            wait = units.seconds(grace, "grace") + 1
+            for life in list(self._runtime.lives.values()):
+                life.wait(wait)
+        self._runtime.close()
+        with self._lock:
+            self._vms.clear()
+
+    def __enter__(self) -> VMManager:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        hurry = kind is not None and not issubclass(kind, Exception)  # Ctrl-C wants out
+        self.shutdown_all("1ms" if hurry else GRACE)
+
+    # ---- for the rest of the package ----
+
+    def _check_open(self) -> None:
+        if self._runtime.process != os.getpid():
+            raise BioxenError("this manager belongs to the process that this one was forked from; make one of your own "
+                              "here")
+        if self._runtime.closed:
+            raise BioxenError("this manager is closed")
+
+    def _dispatch(self) -> None:
+        """Futures need a thread that looks after them."""
+        if self._dispatching:
+            return
+        self._check_open()
+        with self._lock:
+            if not self._dispatching:
+                self._runtime.threads.append(_start_thread("bioxen-dispatch", _hand_out, self._core))
+                self._dispatching = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a VMManager cannot be pickled; its VMs can, for use in the same process")
+
+
+find_programs = programs.directory
+
+
+def _after_fork_in_child() -> None:
+    for manager in list(_managers):
+        manager._core.forget()
+    _managers.clear()
+    vm_module.forget_process()
+
+
+def _at_exit() -> None:
+    for manager in list(_managers):
+        manager._runtime.close()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)
