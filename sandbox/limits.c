@@ -21,9 +21,12 @@
 #define STACK_BYTES (8ull << 20)
 /* A file on a writable mount; scratch space has its own, smaller limit. */
 #define FILE_BYTES (1ull << 30)
-/* Standard streams, lifeline, and the descriptors that travel over it; in a jail with files, those too. */
-#define DESCRIPTORS            16
-#define DESCRIPTORS_WITH_FILES 64
+/*
+ * Standard streams, lifeline, and the descriptors that travel over it: as many clients as a VM may have
+ * (BX_SESSIONS_MAX) and a few more. In a jail with files, those too.
+ */
+#define DESCRIPTORS            (16 + 64)
+#define DESCRIPTORS_WITH_FILES (64 + 64)
 #define SIGNALS_QUEUED         16
 
 static void add(struct sb_plan *plan, int resource, uint64_t value)

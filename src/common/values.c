@@ -64,6 +64,14 @@ static int resize(struct bx_values *values, size_t capacity)
     return 0;
 }
 
+void bx_values_shrink(struct bx_values *values, size_t capacity)
+{
+    if (capacity < values->length)
+        capacity = values->length;
+    if (capacity > 0 && capacity < values->capacity)
+        resize(values, capacity);
+}
+
 /* Twice as much, for what comes after; but no more than is needed when there is no memory for that. */
 static int make_room(struct bx_values *values, size_t more)
 {
@@ -130,6 +138,16 @@ void bx_values_map(struct bx_values *values, uint32_t count)
         put(values, MAP16, count, 2);
     else
         put(values, MAP32, count, 4);
+}
+
+void bx_values_recount(struct bx_values *values, size_t at, uint32_t count)
+{
+    unsigned char *head = (unsigned char *)values->bytes + at;
+    unsigned size = *head == ARRAY16 || *head == MAP16 ? 2 : *head == ARRAY32 || *head == MAP32 ? 4 : 0;
+    if (size == 0)
+        *head = (unsigned char)((*head & 0xf0) | count);
+    for (unsigned i = size; i > 0; i--, count >>= 8)
+        head[i] = (unsigned char)count;
 }
 
 void bx_values_nil(struct bx_values *values)

@@ -37,12 +37,16 @@ struct bx_values {
 void bx_values_init(struct bx_values *values, size_t max, void *(*grow)(void *, void *, size_t, size_t), void *owner);
 void bx_values_fini(struct bx_values *values);
 void bx_values_clear(struct bx_values *values); /* keeps the memory */
+/* Gives memory back: `capacity` bytes stay, or what is in use if that is more. */
+void bx_values_shrink(struct bx_values *values, size_t capacity);
 
 /* Room for `more` bytes of the caller's own at the end, or NULL. */
 char *bx_values_room(struct bx_values *values, size_t more);
 
 void bx_values_list(struct bx_values *values, uint32_t count); /* `count` items follow */
 void bx_values_map(struct bx_values *values, uint32_t count);  /* `count` pairs follow */
+/* Sets the count of the list or map whose head is at `at`, to a smaller one than it was written with. */
+void bx_values_recount(struct bx_values *values, size_t at, uint32_t count);
 void bx_values_nil(struct bx_values *values);
 void bx_values_boolean(struct bx_values *values, int value);
 void bx_values_integer(struct bx_values *values, int64_t value);

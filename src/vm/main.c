@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     struct bx_error err = {0};
     enum jw_profile profile = JW_RESTRICTED;
     if (check_arguments(argc, argv, &profile, &err) < 0 || check_descriptors(&err) < 0 || check_jail(&err) < 0 ||
-        vm_crash_install(&err) < 0 || vm_open(&vm, profile, &err) < 0) {
+        vm_crash_install(&err) < 0 || vm_interrupt_prepare(&err) < 0 || vm_open(&vm, profile, &err) < 0) {
         dprintf(STDERR_FILENO, "bioxen-vm: %s\n", err.text);
         return 125;
     }

@@ -47,6 +47,31 @@ static void guard_loading(lua_State *L, const char *name)
     lua_toclose(L, -1);
 }
 
+/* Waits for the answer to the oldest question that has none yet. What comes meanwhile is taken: false when that is the
+ * end of the running call. */
+static bool hear_answer(struct vm *vm, struct lw_frame *frame, int *fd)
+{
+    do {
+        if (vm->interrupted != VM_GOES_ON)
+            return false;
+        vm_hear(frame, fd);
+    } while (vm->serving && vm_take(vm, frame, *fd));
+    return true;
+}
+
+/* An interrupted require left its question behind, and the answer still comes: it is not the next one's. */
+static void drop_old_answers(lua_State *L, struct vm *vm)
+{
+    struct lw_frame frame;
+    int fd;
+    for (; vm->unheard > 0; vm->unheard--) {
+        if (!hear_answer(vm, &frame, &fd))
+            luaL_error(L, "interrupted");
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
 /* Asks for the module's text. Returns its descriptor and copies its chunk name; raises an error if there is
  * no such module. */
 static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
@@ -54,11 +79,17 @@ static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
     size_t length = strlen(name);
     if (length > BX_MESSAGE_MAX)
         luaL_error(L, "the name of a module has %d bytes at most", (int)BX_MESSAGE_MAX);
+    struct vm *vm = vm_of(L);
+    vm_sessions_flush(vm);
+    drop_old_answers(L, vm);
     if (vm_tell(&(struct lw_frame){.type = LW_NEED, .text1 = name, .length1 = (uint32_t)length}) < 0)
         luaL_error(L, "module '%s' not found:\n\tnobody is there to ask for it", name);
     struct lw_frame frame;
     int fd;
-    vm_hear(&frame, &fd);
+    if (!hear_answer(vm, &frame, &fd)) {
+        vm->unheard++;
+        luaL_error(L, "interrupted");
+    }
     if (frame.type == LW_MODULE && fd >= 0) {
         snprintf(chunk, size, "%.*s", (int)frame.length1, frame.text1);
         return fd;

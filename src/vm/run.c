@@ -25,11 +25,24 @@ static uint32_t cut_length(const char *text, size_t length)
     return end;
 }
 
-static uint32_t keep(char *to, const char *text, size_t length)
+uint32_t vm_keep(char *to, const char *text, size_t length)
 {
     uint32_t kept = cut_length(text, length);
     memcpy(to, text, kept);
     return kept;
+}
+
+bool vm_push_message(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
+        lua_pushvalue(L, index);
+        lua_tostring(L, -1);
+        return true;
+    }
+    if (luaL_callmeta(L, index, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+        return false;
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+    return true;
 }
 
 /* The message handler. Keeps the traceback, for which the stack must still stand, and returns the message as
@@ -39,17 +52,14 @@ static int on_error(lua_State *L)
     struct vm_report *report = &vm_of(L)->report;
     report->traceback_length = 0;
     lua_settop(L, 1);
-    if (lua_tostring(L, 1) == NULL) {
-        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
-            return 1; /* an error object that speaks for itself has no traceback */
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-        lua_replace(L, 1);
-        lua_settop(L, 1);
-    }
+    if (!vm_push_message(L, 1))
+        return 1; /* an error object that speaks for itself has no traceback */
+    lua_replace(L, 1);
+    lua_settop(L, 1);
     luaL_traceback(L, L, NULL, 1);
     size_t length;
     const char *traceback = lua_tolstring(L, -1, &length);
-    report->traceback_length = keep(report->traceback, traceback, length);
+    report->traceback_length = vm_keep(report->traceback, traceback, length);
     lua_settop(L, 1);
     return 1;
 }
@@ -65,7 +75,7 @@ static void fail(lua_State *L, enum lw_outcome outcome)
         message = "(error object is not a string)";
         length = strlen(message);
     }
-    report->message_length = keep(report->message, message, length);
+    report->message_length = vm_keep(report->message, message, length);
     report->outcome = outcome;
     report->status = outcome == LW_SYNTAX ? 126 : 1;
 }
@@ -120,14 +130,19 @@ static int run_script(lua_State *L)
         fail(L, status == LUA_ERRMEM ? LW_ERROR : LW_SYNTAX);
         return 0;
     }
-    if (lua_pcall(L, push_arguments(L, &vm->program), 0, handler) != LUA_OK)
+    int count = push_arguments(L, &vm->program);
+    vm_begin(vm, 0, 0);
+    vm_enter(vm);
+    status = lua_pcall(L, count, 0, handler);
+    vm_end(vm);
+    if (status != LUA_OK)
         fail(L, LW_ERROR); /* its traceback was kept last: by on_error, or for memory by vm_note_where */
     else
         vm->report.traceback_length = 0; /* an error that the script has caught */
     return 0;
 }
 
-static void close_state(struct vm *vm)
+void vm_close(struct vm *vm)
 {
     if (vm->closing)
         return; /* os.exit in a finalizer that lua_close called */
@@ -143,7 +158,6 @@ void vm_run(struct vm *vm, int fd, uint64_t length)
     lua_pushlightuserdata(vm->L, &job);
     if (lua_pcall(vm->L, 1, 0, 0) != LUA_OK)
         fail(vm->L, LW_ERROR);
-    close_state(vm);
 }
 
 int vm_os_exit(lua_State *L)
@@ -151,11 +165,11 @@ int vm_os_exit(lua_State *L)
     struct vm *vm = vm_of(L);
     int status = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, 0);
     if (lua_toboolean(L, 2))
-        close_state(vm);
+        vm_close(vm);
     /* A script that has failed already stays failed; only its exit status can be changed from here. */
     if (vm->report.outcome == LW_OK) {
         vm->report.outcome = LW_EXIT;
-        vm->report.traceback_length = 0;
+        vm->report.message_length = vm->report.traceback_length = 0;
     }
     vm->report.status = status & 0xff;
     vm_finish(vm);

@@ -3,9 +3,11 @@
  * lifeline; when that ends, nobody is left to run for, and the process ends too.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/socket.h"
@@ -20,25 +22,49 @@ int vm_tell(const struct lw_frame *frame)
     return bx_send(LW_FD, &part, 1, NULL, 0);
 }
 
+void vm_tell_surely(const struct lw_frame *frame)
+{
+    struct iovec part = {frame_buffer, lw_encode(frame, frame_buffer)};
+    while (bx_send_wait(LW_FD, &part, 1, NULL, 0) == -EINTR)
+        continue;
+}
+
+/* Returns 1 with a frame, 0 when there was none (that made sense), -1 when there is none now. */
+static int hear(struct lw_frame *frame, int *fd, int flags)
+{
+    unsigned count = 0;
+    *fd = -1;
+    ssize_t length = bx_receive(LW_FD, frame_buffer, sizeof frame_buffer, fd, 1, &count, flags);
+    if (length == -EAGAIN)
+        return -1;
+    if (length == 0 || (length < 0 && length != -EINTR && length != -EMSGSIZE))
+        _exit(0);
+    if (length > 0 && lw_decode(frame_buffer, (uint64_t)length, frame) == 0)
+        return 1;
+    if (*fd >= 0)
+        close(*fd);
+    return 0;
+}
+
 void vm_hear(struct lw_frame *frame, int *fd)
 {
-    for (;;) {
-        unsigned count = 0;
-        *fd = -1;
-        ssize_t length = bx_receive(LW_FD, frame_buffer, sizeof frame_buffer, fd, 1, &count, 0);
-        if (length == 0 || (length < 0 && length != -EINTR && length != -EMSGSIZE))
-            _exit(0);
-        if (length > 0 && lw_decode(frame_buffer, (uint64_t)length, frame) == 0)
-            return;
-        if (*fd >= 0)
-            close(*fd);
-    }
+    while (hear(frame, fd, 0) != 1)
+        continue;
+}
+
+bool vm_hear_now(struct lw_frame *frame, int *fd)
+{
+    int heard;
+    while ((heard = hear(frame, fd, MSG_DONTWAIT)) == 0)
+        continue;
+    return heard == 1;
 }
 
 void vm_finish(struct vm *vm)
 {
     const struct vm_report *report = &vm->report;
     fflush(NULL);
+    vm_sessions_drain(vm);
     vm_tell(&(struct lw_frame){
         .type = LW_DONE,
         .a = report->outcome,
@@ -109,6 +135,29 @@ static uint64_t read_head(struct vm *vm, int fd)
     return header.text_length;
 }
 
+/* Before the first byte of the script is read: what it prints is captured, what comes meanwhile is heard. */
+static void prepare_to_serve(struct vm *vm)
+{
+    struct bx_error err;
+    vm->serving = true;
+    signal(SIGPIPE, SIG_IGN); /* a client that goes away is no reason to die */
+    if (vm_output_open(vm, &err) < 0)
+        finish_with(vm, LW_MEMORY, err.text);
+    vm_interrupt_install(vm);
+}
+
+/* The script has ended well: now its functions are called, until somebody says that it is enough. */
+static void serve_sessions(struct vm *vm)
+{
+    if (vm->report.outcome == LW_OK && !vm->stopping)
+        vm_sessions_serve(vm);
+    if (vm->stopping) {
+        vm->report.outcome = LW_OK;
+        vm->report.status = 0;
+        vm->report.message_length = vm->report.traceback_length = 0;
+    }
+}
+
 void vm_serve(struct vm *vm)
 {
     struct lw_frame spec;
@@ -120,7 +169,13 @@ void vm_serve(struct vm *vm)
         finish_with(vm, LW_SYNTAX, "cannot read the program");
     if (spec.a > 0)
         vm_heap_set_ceiling(&vm->heap, (size_t)spec.a);
+    bool serve = spec.b == LW_SERVE;
     uint64_t length = read_head(vm, fd);
+    if (serve)
+        prepare_to_serve(vm);
     vm_run(vm, fd, length);
+    if (serve)
+        serve_sessions(vm);
+    vm_close(vm);
     vm_finish(vm);
 }

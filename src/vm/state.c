@@ -4,8 +4,8 @@
  *
  * Libraries are opened whole and then stripped of every name that the table below does not list: a function
  * that a newer Lua adds is not there until somebody has thought about it. What is replaced (load and its kin,
- * require, os.exit) is replaced in both profiles, and the originals are nowhere in the state: in the full
- * profile debug.getupvalue and debug.getinfo would hand out a function that is merely wrapped.
+ * require, os.exit, what switches coroutines) is replaced in both profiles, and the originals are nowhere in the state:
+ * in the full profile debug.getupvalue and debug.getinfo would hand out a function that is merely wrapped.
  */
 #include <errno.h>
 #include <lauxlib.h>
@@ -145,6 +145,9 @@ static int open_libraries(lua_State *L)
         open_restricted(L);
     replace(L, LUA_GNAME, "load", vm_lua_load);
     replace(L, LUA_OSLIBNAME, "exit", vm_os_exit);
+    replace(L, LUA_COLIBNAME, "resume", vm_lua_resume);
+    replace(L, LUA_COLIBNAME, "wrap", vm_lua_wrap);
+    replace(L, LUA_COLIBNAME, "close", vm_lua_close);
     seed_random(L);
 #ifdef BX_TEST_PROBE
     luaL_requiref(L, "native_probe", luaopen_native_probe, 0);

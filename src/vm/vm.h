@@ -8,6 +8,7 @@
 #define BX_VM_VM_H
 
 #include <lua.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,10 +27,28 @@ struct vm_report {
     char traceback[BX_MESSAGE_MAX];
 };
 
+/* Why the running call is to end. */
+enum vm_interrupt { VM_GOES_ON = 0, VM_INTERRUPTED, VM_TIMED_OUT };
+
+struct vm_session;
+
 struct vm {
     struct vm_heap heap; /* first: it is the allocator's argument, from which vm_of finds the rest */
     enum jw_profile profile;
     lua_State *L;
+    lua_State *volatile running; /* the thread whose code runs; NULL: none that could be interrupted */
+    volatile sig_atomic_t called; /* something may have come over the lifeline */
+    int closes;                  /* coroutine.close within coroutine.close */
+    bool serving;                /* LW_SERVE */
+    bool stopping;               /* LW_STOP has come */
+    bool busy;                   /* a script or call runs, or is about to */
+    uint64_t session_number, call; /* which; both 0: the script */
+    enum vm_interrupt interrupted;
+    bool unwind_named, unwind_any; /* interrupts that wait for LW_UNWOUND */
+    unsigned unheard;            /* answers to LW_NEED that nobody waits for any more */
+    struct vm_session *listener; /* hears what is printed, or NULL */
+    struct vm_session *sessions[BX_SESSIONS_MAX];
+    unsigned session_count;
     bool closing;      /* lua_close runs: finalizers may still call os.exit */
     bool warn_on;      /* warn("@on") */
     bool warn_goes_on; /* the next piece belongs to the same warning */
@@ -56,15 +75,92 @@ void vm_finish(struct vm *vm) __attribute__((noreturn));
 /* Sends one frame. Returns 0 or -errno. */
 int vm_tell(const struct lw_frame *frame);
 
+/* The same, but waits for room: for what bioxend counts on. */
+void vm_tell_surely(const struct lw_frame *frame);
+
 /* Waits for the next frame; its texts stay until the next call. `fd` is the descriptor that came with it, or
  * -1, and the caller's. Returns when there is one: the end of file ends the process. */
 void vm_hear(struct lw_frame *frame, int *fd);
 
+/* The same without waiting: returns whether there was one. */
+bool vm_hear_now(struct lw_frame *frame, int *fd);
+
+/* ---- interrupt.c: what comes over the lifeline while something runs ---- */
+
+/* Before the filter: a frame on the lifeline is to raise a signal. It is ignored until vm_interrupt_install. */
+int vm_interrupt_prepare(struct bx_error *err);
+
+/* A serving VM: the signal is heard from now on. What came before is taken at once. */
+void vm_interrupt_install(struct vm *vm);
+
+/* Takes every frame that has come and is not an answer to LW_NEED. Cheap when there is none. */
+void vm_attend(struct vm *vm);
+
+/* Takes a frame of a serving VM. False: it is an answer to LW_NEED, and the caller's. */
+bool vm_take(struct vm *vm, const struct lw_frame *frame, int fd);
+
+/* The thread `L` runs from here on. */
+void vm_runs(lua_State *L);
+
+/* The script (0, 0) or a call is the one that interrupts are about, from here to vm_end, which answers them. */
+void vm_begin(struct vm *vm, uint64_t session, uint64_t call);
+void vm_end(struct vm *vm);
+
+/* Between these two its code runs on the main thread, and an interrupt is an error in it. */
+void vm_enter(struct vm *vm);
+void vm_leave(struct vm *vm);
+
+/* Flushes the sessions if the thread is still running after that many instructions. */
+void vm_flush_after(lua_State *L, int instructions);
+
+/* The message handler of calls: see execute.c. An interrupt leaves it alone. */
+int vm_on_call_error(lua_State *L);
+
+/* ---- output.c: what is printed ---- */
+
+/* Standard streams that go to the pipes and, while a call runs, to its session too. Before anything was printed. */
+int vm_output_open(struct vm *vm, struct bx_error *err);
+
+/* ---- session.c: clients ---- */
+
+/* Steals `fd`. A session that cannot be taken on is closed, and said to be. */
+void vm_session_add(struct vm *vm, uint64_t number, int fd);
+
+/* A call that is not running: if it comes later it is not begun. */
+void vm_session_cancel(struct vm *vm, uint64_t number, uint64_t call, enum vm_interrupt why);
+
+/* Serves until vm->stopping. */
+void vm_sessions_serve(struct vm *vm);
+
+/* Printed bytes go to the session whose call runs. */
+void vm_session_print(struct vm *vm, int stream, const char *bytes, size_t length);
+
+/* Before something that may take long: answers that are ready do not wait for it. */
+void vm_sessions_flush(struct vm *vm);
+
+/* The last chance of what was not sent yet; waits for slow readers, but not long. */
+void vm_sessions_drain(struct vm *vm);
+
+/* ---- coroutine.c ---- */
+
+int vm_lua_resume(lua_State *L);
+int vm_lua_wrap(lua_State *L);
+int vm_lua_close(lua_State *L);
+
 /* ---- run.c: the script ---- */
 
-/* Runs the text behind `fd` (at its start, `length` bytes) and fills the report; the state is closed
- * afterwards. */
+/* Runs the text behind `fd` (at its start, `length` bytes) and fills the report. */
 void vm_run(struct vm *vm, int fd, uint64_t length);
+
+/* Closes the state, once. */
+void vm_close(struct vm *vm);
+
+/* Pushes what lua(1) would print for an error object: itself if that is a string or number, what its __tostring says
+ * (returns false then: such an object has no traceback there), or what kind of value it is. */
+bool vm_push_message(lua_State *L, int index);
+
+/* Copies a text of any length into one of the report's, cut. Returns the length of what was kept. */
+uint32_t vm_keep(char *to, const char *text, size_t length);
 
 /* os.exit in both profiles: exits the VM, with finalizers if asked to. */
 int vm_os_exit(lua_State *L);

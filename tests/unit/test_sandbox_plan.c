@@ -112,12 +112,12 @@ static void test_fixed_limits(void **state)
     for (unsigned i = 0; i < sizeof zero / sizeof *zero; i++)
         assert_int_equal(rlimit_of(&plan, zero[i]), 0);
     assert_int_equal(rlimit_of(&plan, RLIMIT_NPROC), 1);
-    assert_int_equal(rlimit_of(&plan, RLIMIT_NOFILE), 16);
+    assert_int_equal(rlimit_of(&plan, RLIMIT_NOFILE), 80);
     assert_int_equal(rlimit_of(&plan, RLIMIT_CPU), UINT64_MAX);
     spec.has_files = true;
     spec.cpu_seconds = 3;
     assert_int_equal(sb_plan_make(&host, &spec, &plan, &err), 0);
-    assert_true(rlimit_of(&plan, RLIMIT_NOFILE) > 16 && rlimit_of(&plan, RLIMIT_FSIZE) > 0);
+    assert_true(rlimit_of(&plan, RLIMIT_NOFILE) > 80 && rlimit_of(&plan, RLIMIT_FSIZE) > 0);
     assert_int_equal(rlimit_of(&plan, RLIMIT_CPU), 3);
 }
 
