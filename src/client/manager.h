@@ -25,6 +25,9 @@ struct bioxen_manager {
     char frame[BX_FRAME_MAX]; /* the last message: an event's bytes point into it */
 };
 
+/* One without an orchestrator yet; NULL: no memory. */
+bioxen_manager *manager_new(void);
+
 /* ---- request.c ---- */
 
 /* A number for a request, never 0. */
