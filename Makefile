@@ -67,6 +67,7 @@ endif
 
 # ---- what is in each program: the security argument (scripts/check-layers looks at the result) ----------------------
 PROGRAMS  := bioxen bioxend bioxen-jailer bioxen-vm
+LIBRARIES := libbioxen.so libbioxen.so.1 libbioxen.a
 MODULES   := common daemon jailer vm client cli
 objects    = $(patsubst %.c,$(1)/%.o,$(filter-out %/main.c sandbox/gen_filters.c,$(wildcard $(2)/*.c)))
 main       = $(patsubst %.c,$(1)/%.o,$(wildcard src/$(2)/main.c))
@@ -74,6 +75,7 @@ O         := $(B)/obj
 V         := $(B)/obj-vm
 P         := $(B)/obj-probe
 L         := $(B)/lib
+S         := $(B)/obj-pic
 ifeq ($(LIBC),musl)
 H         := $(B)/obj-musl
 A         := $(B)/lib-musl
@@ -103,8 +105,8 @@ PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,t
 VM_LIBS      := $(LUA_LIBS) -lmsgpackc -lm
 VM_LDFLAGS   := $(LINK) $(STATIC)
 
-.PHONY: all programs python help
-all: programs python
+.PHONY: all programs libraries python help
+all: programs libraries python
 programs: $(addprefix $(B)/,$(PROGRAMS))
 
 $(B)/bioxen: $(BIOXEN_LINK)
@@ -133,6 +135,30 @@ $(filter-out %/bioxen-vm,$(TEST_PROGRAMS)): $(B)/test/%: $(B)/%
 $(B)/test/libc-probe: $H/tests/libc/probe.o $(MUSL_OBJ) $A/lock.a $(B)/libc.$(LIBC)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $(LINK_BEGIN) $(filter %.o %.a,$^) $(LINK_END)
+
+# ---- libbioxen, for programs of others: msgpack-c is in it, and nothing but bioxen_* shows ---------------------------
+# Never with a sanitizer: it is loaded by programs that have none. The unit tests have its sources with one.
+LIB_OBJECTS := $(call objects,$S,src/client) $(call objects,$S,src/common)
+MSGPACK_LIB := -l:libmsgpackc.a
+libraries: $(LIBRARIES:%=$(B)/%)
+$(B)/libbioxen.so.1: $(LIB_OBJECTS) src/client/bioxen.map
+	$(call say,LINK)gcc -shared $(LINK) -Wl,-soname,$(@F) -Wl,--version-script=src/client/bioxen.map -o $@ $(LIB_OBJECTS) \
+	    $(MSGPACK_LIB) -pthread
+$(B)/libbioxen.so: $(B)/libbioxen.so.1
+	$(call say,LINK)ln -sf $(<F) $@
+$(B)/libbioxen.a: $(LIB_OBJECTS)
+	$(call say,AR)gcc -nostdlib -r -o $S/libbioxen.o $(LIB_OBJECTS) $(MSGPACK_LIB)
+	@objcopy --wildcard --keep-global-symbol='bioxen_*' $S/libbioxen.o && rm -f $@ && ar qcsD $@ $S/libbioxen.o
+
+# The examples of the documentation, against either.
+EXAMPLES := $(patsubst docs/examples/%.c,$(B)/examples/%,$(wildcard docs/examples/*.c))
+EXAMPLE_CFLAGS := -std=c11 -Wall -Wextra -Werror -Isrc/client
+$(EXAMPLES): $(B)/examples/%: docs/examples/%.c src/client/bioxen.h $(B)/libbioxen.so
+	@mkdir -p $(@D)
+	$(call say,CC)gcc $(EXAMPLE_CFLAGS) -o $@ $< -L$(B) -lbioxen -Wl,-rpath,'$$ORIGIN/..'
+$(EXAMPLES:%=%-static): $(B)/examples/%-static: docs/examples/%.c src/client/bioxen.h $(B)/libbioxen.a
+	@mkdir -p $(@D)
+	$(call say,CC)gcc $(EXAMPLE_CFLAGS) -o $@ $< $(B)/libbioxen.a -pthread
 
 # ---- archives: a program takes from them only what it uses ------------------------------------------------------
 ARCHIVES := $(MODULES:%=$L/%.a) $L/libsandbox.a
@@ -164,6 +190,9 @@ $V/%.o: %.c Makefile | $(GENERATED)
 $P/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) -DBX_TEST_PROBE $(VM_CFLAGS) $(DEPEND) -c -o $@ $<
+$S/%.o: %.c Makefile | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,CC)gcc $(CPPFLAGS) $(PIC_CFLAGS) $(C11) $(filter-out -fPIE,$(HARDEN)) -fPIC -pthread $(DEPEND) -c -o $@ $<
 ifeq ($(LIBC),musl)
 $H/%.o: %.c Makefile src/libc/fortify.h | $(GENERATED) $(MUSL_INCLUDE)
 	@mkdir -p $(@D)
@@ -195,10 +224,9 @@ $(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
 # ---- the Python package -----------------------------------------------------------------------------------------------
 # One extension for every Python from 3.9 on, with libbioxen inside; made where it is imported from. It runs in Python's
 # process, so it has Python's C library and never a sanitizer.
-Y         := $(B)/obj-pic
 PY_INCLUDE := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 PY_CFLAGS := -isystem $(PY_INCLUDE)
-PY_OBJECTS := $(patsubst %.c,$Y/%.o,$(wildcard python/src/*.c src/client/*.c src/common/*.c))
+PY_OBJECTS := $(patsubst %.c,$S/%.o,$(wildcard python/src/*.c)) $(LIB_OBJECTS)
 PY_CORE   := python/pylua_bioxen_vm/_core.abi3.so
 ifneq ($(wildcard $(PY_INCLUDE)/Python.h),)
 python: $(PY_CORE)
@@ -209,9 +237,7 @@ endif
 $(PY_CORE): $(PY_OBJECTS) python/src/exports.map
 	$(call say,LINK)gcc -shared $(filter-out $(SAN),$(LINK)) -Wl,--version-script=python/src/exports.map -o $@ $(filter %.o,$^) $(PY_LIBS)
 PY_LIBS   := -Wl,-Bstatic -lmsgpackc -Wl,-Bdynamic
-$Y/%.o: %.c Makefile | $(GENERATED)
-	@mkdir -p $(@D)
-	$(call say,CC)gcc $(CPPFLAGS) $(PY_CFLAGS) $(C11) $(filter-out -fPIE,$(HARDEN)) -fPIC -pthread $(DEPEND) -c -o $@ $<
+$S/python/%.o: PIC_CFLAGS = $(PY_CFLAGS)
 
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
@@ -225,7 +251,7 @@ $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 .PHONY: tests check asan lint fuzz bench demo setup
 setup:
 	@scripts/setup
-tests: programs python $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS)
+tests: programs python $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS) $(EXAMPLES) $(EXAMPLES:%=%-static)
 # Sub-makes, because the flags of a fresh machine are known only after the set-up.
 check: setup
 	@$(MAKE) -j$(JOBS) tests
@@ -262,17 +288,24 @@ fuzz: setup
 DEST = $(DESTDIR)$(PREFIX)
 MAN  = $(notdir $(wildcard docs/man/*.1))
 .PHONY: install uninstall clean format
-install: programs
+install: programs libraries
 	install -d $(DEST)/bin $(DEST)/libexec/bioxen $(DEST)/share/man/man1
 	install -s -m 755 $(B)/bioxen $(DEST)/bin
 	install -s -m 755 $(B)/bioxend $(B)/bioxen-jailer $(B)/bioxen-vm $(DEST)/libexec/bioxen
 	install -m 644 $(MAN:%=docs/man/%) $(DEST)/share/man/man1
+	install -d $(DEST)/include $(DEST)/lib/pkgconfig
+	install -m 644 src/client/bioxen.h $(DEST)/include
+	install -m 644 $(B)/libbioxen.a $(B)/libbioxen.so.1 $(DEST)/lib
+	ln -sf libbioxen.so.1 $(DEST)/lib/libbioxen.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e "s|@VERSION@|$$(sed -n 's/^#define BIOXEN_VERSION "\(.*\)"/\1/p' src/client/bioxen.h)|" \
+	    src/client/bioxen.pc.in > $(DEST)/lib/pkgconfig/bioxen.pc
 	install -D -m 644 config/completions/bioxen.bash $(DEST)/share/bash-completion/completions/bioxen
 	install -D -m 644 config/completions/_bioxen $(DEST)/share/zsh/site-functions/_bioxen
 	install -D -m 644 config/completions/bioxen.fish $(DEST)/share/fish/vendor_completions.d/bioxen.fish
 uninstall:
 	rm -f $(DEST)/bin/bioxen $(MAN:%=$(DEST)/share/man/man1/%) $(DEST)/share/bash-completion/completions/bioxen \
 	    $(DEST)/share/zsh/site-functions/_bioxen $(DEST)/share/fish/vendor_completions.d/bioxen.fish
+	rm -f $(DEST)/include/bioxen.h $(LIBRARIES:%=$(DEST)/lib/%) $(DEST)/lib/pkgconfig/bioxen.pc
 	rm -rf $(DEST)/libexec/bioxen
 clean:
 	rm -rf $(B)
