@@ -122,11 +122,10 @@ void vm_end(struct vm *vm)
     vm_leave(vm);
     vm->busy = false;
     vm->interrupted = VM_GOES_ON;
-    if (vm->unwind_any)
+    for (; vm->unwind_any > 0; vm->unwind_any--)
         tell_unwound(0, 0);
-    if (vm->unwind_named)
+    for (; vm->unwind_named > 0; vm->unwind_named--)
         tell_unwound(vm->session_number, vm->call);
-    vm->unwind_any = vm->unwind_named = false;
 }
 
 /* ---- frames ---- */
@@ -145,9 +144,9 @@ static void take_interrupt(struct vm *vm, const struct lw_frame *frame)
     }
     vm->interrupted = why;
     if (any)
-        vm->unwind_any = true;
+        vm->unwind_any++;
     else
-        vm->unwind_named = true;
+        vm->unwind_named++;
 }
 
 static void take_stop(struct vm *vm)

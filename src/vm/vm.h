@@ -44,7 +44,7 @@ struct vm {
     bool busy;                   /* a script or call runs, or is about to */
     uint64_t session_number, call; /* which; both 0: the script */
     enum vm_interrupt interrupted;
-    bool unwind_named, unwind_any; /* interrupts that wait for LW_UNWOUND */
+    unsigned unwind_named, unwind_any; /* interrupts that wait for LW_UNWOUND: by name, and of whatever runs */
     unsigned unheard;            /* answers to LW_NEED that nobody waits for any more */
     struct vm_session *listener; /* hears what is printed, or NULL */
     struct vm_session *sessions[BX_SESSIONS_MAX];
