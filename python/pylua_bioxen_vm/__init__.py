@@ -16,6 +16,7 @@ from .errors import (BioxenError, ConversionError, HostError, LuaError, LuaSynta
 from .events import Event, EventStream
 from .manager import VMManager
 from .records import DeathRecord, Limit, Stats
+from .version import VERSION
 from .vm import VM, CallFuture
 
 __all__ = [
@@ -23,6 +24,6 @@ __all__ = [
     "LuaSyntaxError", "SandboxViolation", "Stats", "VM", "VMDied", "VMExists", "VMManager", "VMMemoryError", "VMNotFound",
     "VMTimeoutError",
 ]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

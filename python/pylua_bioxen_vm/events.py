@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import threading
 import time
-from typing import Iterator
+from typing import Callable, Iterator
 
 from .records import DeathRecord
 
@@ -68,6 +68,28 @@ class EventStream:
         self.close()
 
 
+class Callback(EventStream):
+    """A stream that calls a function with each event instead of keeping it, and with None at its end."""
+
+    def __init__(self, function: Callable[[Event | None], object]) -> None:
+        super().__init__()
+        self._function = function
+
+    def _put(self, event: Event) -> None:
+        self._call(event)
+
+    def close(self) -> None:
+        if not self._closed:
+            super().close()
+            self._call(None)
+
+    def _call(self, event: Event | None) -> None:
+        try:
+            self._function(event)
+        except RuntimeError:  # its loop has ended
+            self._closed = True
+
+
 class Publisher:
     """Hands every event to every stream."""
 
@@ -76,8 +98,8 @@ class Publisher:
         self._lock = threading.Lock()
         self._closed = False
 
-    def subscribe(self) -> EventStream:
-        stream = EventStream()
+    def subscribe(self, function: Callable[[Event | None], object] | None = None) -> EventStream:
+        stream = EventStream() if function is None else Callback(function)
         with self._lock:
             if self._closed:
                 stream.close()

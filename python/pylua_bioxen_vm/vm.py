@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import concurrent.futures
+import contextlib
 import itertools
 import os
 import threading
@@ -99,6 +100,11 @@ class VM:
         """As execute, without waiting. Output callbacks run in a thread of the manager's."""
         return self._submit(_core.EXECUTE, code, args, timeout, on_stdout, on_stderr)
 
+    def submit_call(self, name: str, *args: Any, timeout: units.Time | None = None, on_stdout: OnOutput | None = None,
+                    on_stderr: OnOutput | None = None) -> CallFuture:
+        """As call, without waiting."""
+        return self._submit(_core.CALL, name, args, timeout, on_stdout, on_stderr)
+
     def _do(self, kind: int, text: str | bytes, args: tuple[Any, ...], timeout: units.Time | None,
             on_stdout: OnOutput | None, on_stderr: OnOutput | None) -> Any:
         wall = self._timeout if timeout is None else units.seconds(timeout, "timeout")
@@ -106,7 +112,8 @@ class VM:
             try:
                 return self._life.execute(kind, text, args, wall, None)
             except KeyboardInterrupt:
-                self._manager._dispatch()  # sees to the end of the call that was walked away from
+                with contextlib.suppress(BioxenError):
+                    self._manager._dispatch()  # it sees to the end of the call that was walked away from
                 raise
         listener = _Listener(on_stdout, on_stderr)
         self._manager._dispatch()
