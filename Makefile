@@ -97,7 +97,7 @@ endif
 BIOXEN_LINK  := $(call main,$H,cli) $(MUSL_OBJ) $A/cli.a $A/libbioxen.a
 BIOXEN_LIBS  := -ljansson -lmsgpackc
 BIOXEND_LINK := $(call main,$H,daemon) $(MUSL_OBJ) $A/daemon.a $A/common.a $A/lock.a
-BIOXEND_LIBS := -lmsgpackc -lcap
+BIOXEND_LIBS := -lyaml -lmsgpackc -lcap
 JAILER_LINK  := $(call main,$H,jailer) $(MUSL_OBJ) $A/jailer.a $A/libsandbox.a $A/common.a
 JAILER_LIBS  := -lcap
 VM_LINK      := $(call main,$V,vm) $(call objects,$V,src/vm) $L/vm-common.a $L/vm-lock.a
@@ -197,10 +197,10 @@ ifeq ($(LIBC),musl)
 $H/%.o: %.c Makefile src/libc/fortify.h | $(GENERATED) $(MUSL_INCLUDE)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(MUSL_CFLAGS) $(DEPEND) -c -o $@ $<
-$(MUSL_INCLUDE):
-	@mkdir -p $@.tmp/sys
+$(MUSL_INCLUDE): Makefile
+	@rm -rf $@ $@.tmp && mkdir -p $@.tmp/sys
 	@ln -sfn -t $@.tmp /usr/include/linux /usr/include/asm-generic /usr/include/$(MULTIARCH)/asm /usr/include/msgpack \
-	    /usr/include/msgpack.h /usr/include/jansson.h /usr/include/jansson_config.h /usr/include/uthash.h
+	    /usr/include/msgpack.h /usr/include/yaml.h /usr/include/jansson.h /usr/include/jansson_config.h /usr/include/uthash.h
 	@ln -sf -t $@.tmp/sys /usr/include/sys/capability.h
 	@mv $@.tmp $@
 endif
@@ -242,7 +242,7 @@ $S/python/%.o: PIC_CFLAGS = $(PY_CFLAGS)
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
 ALL_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
-ALL_LIBS   := -lcap -ljansson -lmsgpackc $(LUA_LIBS) -lm
+ALL_LIBS   := -lcap -lyaml -ljansson -lmsgpackc $(LUA_LIBS) -lm
 TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
 $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 	@mkdir -p $(@D)

@@ -42,6 +42,25 @@ _bioxen_run() {
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
 }
 
+# A verb of one topology file: its options are $2.
+_bioxen_file() {
+    local current=$1
+    if [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W "$2" -- "$current"))
+        return
+    fi
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -X '!*.y?(a)ml' -- "$current" && compgen -d -- "$current")
+}
+
+_bioxen_graph() {
+    if [[ $2 == --format ]]; then
+        COMPREPLY=($(compgen -W 'dot mermaid svg' -- "$1"))
+    else
+        _bioxen_file "$1" '--format --help'
+    fi
+}
+
 _bioxen() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
@@ -51,13 +70,15 @@ _bioxen() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'run doctor help --help --version' -- "$current"))
+        COMPREPLY=($(compgen -W 'run check graph doctor help --help --version' -- "$current"))
         return
     fi
     case ${COMP_WORDS[1]} in
     run) _bioxen_run "$current" "$previous" ;;
+    check) _bioxen_file "$current" '--json --help' ;;
+    graph) _bioxen_graph "$current" "$previous" ;;
     doctor) COMPREPLY=($(compgen -W '--json --help' -- "$current")) ;;
-    help) COMPREPLY=($(compgen -W 'run doctor help' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'run check graph doctor help' -- "$current")) ;;
     esac
 }
 

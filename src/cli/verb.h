@@ -57,6 +57,8 @@ struct cli_verb {
 };
 
 extern const struct cli_verb verb_run;
+extern const struct cli_verb verb_check;
+extern const struct cli_verb verb_graph;
 extern const struct cli_verb verb_doctor;
 extern const struct cli_verb verb_help;
 

@@ -360,6 +360,71 @@ struct bioxen_finding {
 int bioxen_doctor(void (*on_finding)(const struct bioxen_finding *finding, void *context), void *context,
                   struct bioxen_error *err);
 
+/* ---- topology files ---- */
+
+/* Something that is to be said of a topology file. Borrowed from a checked file; texts are UTF-8. */
+struct bioxen_diagnostic {
+    int is_error;            /* 0: a warning */
+    unsigned line, column;   /* from 1; columns are characters */
+    unsigned width;          /* characters to underline */
+    const char *message;     /* one line */
+    const char *suggestion;  /* what to do: one line, or NULL */
+    const char *script;      /* where in a script it is, as the file names that: or NULL */
+    unsigned script_line;
+    const char *script_text; /* that line; NULL when there is none */
+};
+
+/*
+ * A value of a checked topology: a text, a number, a list, or a map. NULL, in place of what is not there, is
+ * allowed.
+ */
+typedef struct bioxen_node bioxen_node;
+
+/* Items of a list, pairs of a map; else 0. */
+size_t bioxen_node_count(const bioxen_node *node);
+const bioxen_node *bioxen_node_item(const bioxen_node *list, size_t index);
+/* A pair of a map: its value, and its key in *key. */
+const bioxen_node *bioxen_node_pair(const bioxen_node *map, size_t index, struct bioxen_string *key);
+const bioxen_node *bioxen_node_find(const bioxen_node *map, const char *key);
+uint64_t bioxen_node_number(const bioxen_node *node); /* 0 when it is none */
+int bioxen_node_is_number(const bioxen_node *node);
+struct bioxen_string bioxen_node_text(const bioxen_node *node); /* bytes NULL when it is none */
+
+/* A topology file that was looked at. */
+typedef struct bioxen_checked bioxen_checked;
+
+/* Bytes of a topology file; what is above is refused by the check itself. */
+#define BIOXEN_TOPOLOGY_MAX (1024u * 1024u)
+
+struct bioxen_topology_file {
+    struct bioxen_string text;       /* of a larger file the first BIOXEN_TOPOLOGY_MAX + 1 bytes will do */
+    const char *name;                /* for a topology that does not say its own; NULL: "topology" */
+    const char *directory;           /* scripts are looked for from here, as the caller; NULL: they are not looked at */
+    const struct bioxen_string *env; /* name, value, name, value ...: only variables that the file names are sent */
+    size_t env_count;                /* pairs */
+};
+
+/*
+ * Looks at a topology file: bioxend parses it, and each script is compiled, and not run, in a jailed VM of its own.
+ * Nothing is started. Returns 0 with *out, whose diagnostics say what is wrong; or an error when that could not be
+ * found out. A file without errors of its own whose scripts could not be compiled, because this host cannot start a
+ * VM, is such an error too. To be freed by bioxen_checked_free.
+ */
+int bioxen_check(bioxen_manager *manager, const struct bioxen_topology_file *file, bioxen_checked **out,
+                 struct bioxen_error *err);
+void bioxen_checked_free(bioxen_checked *checked); /* NULL is allowed */
+
+size_t bioxen_checked_errors(const bioxen_checked *checked);  /* also those beyond the diagnostics */
+size_t bioxen_checked_omitted(const bioxen_checked *checked); /* diagnostics that were too many to keep */
+size_t bioxen_checked_count(const bioxen_checked *checked);
+const struct bioxen_diagnostic *bioxen_checked_diagnostic(const bioxen_checked *checked, size_t index);
+
+/*
+ * What the file asks for, with its defaults: a map with name, vms, wires, groups, order (docs/topology.md). NULL where
+ * there are errors.
+ */
+const bioxen_node *bioxen_checked_topology(const bioxen_checked *checked);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -433,3 +433,24 @@ int bioxen_stats(bioxen_manager *manager, uint32_t vm, struct bioxen_stats *out,
         *out = event.stats;
     return rc;
 }
+
+int manager_wait(bioxen_manager *manager, bool (*wanted)(const struct ctl_head *, const char *, void *), void *context,
+                 struct ctl_head *head, const char **body, struct bx_error *err)
+{
+    for (;;) {
+        ssize_t got = receive(manager, -1, err);
+        if (got == -EINTR || got == 0)
+            continue;
+        if (got < 0)
+            return (int)got;
+        int rc = look(manager, (size_t)got, head, body, err);
+        if (rc == 1 && head->type == CTL_ERROR && head->id == 0)
+            return read_error(head, *body, err);
+        if (rc == 1 && wanted(head, *body, context))
+            return 0;
+        if (rc == 1)
+            rc = keep(manager, (size_t)got, err);
+        if (rc < 0)
+            return rc;
+    }
+}

@@ -3,6 +3,7 @@
 #define BX_CLIENT_MANAGER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "bioxen.h"
@@ -47,6 +48,13 @@ int manager_gone(struct bx_error *err);
 
 /* Takes what has come by now: needs are answered, everything else is kept. Returns 0 or -errno. */
 int manager_take_waiting(bioxen_manager *manager, struct bx_error *err);
+
+/*
+ * Waits for a message that `wanted` says is the caller's, and keeps all others for bioxen_next; signals do not end it.
+ * Returns 0 with the message, which lives until the next one comes, or -errno.
+ */
+int manager_wait(bioxen_manager *manager, bool (*wanted)(const struct ctl_head *head, const char *body, void *context),
+                 void *context, struct ctl_head *head, const char **body, struct bx_error *err);
 
 /* Frees what was kept. */
 void manager_drop_kept(bioxen_manager *manager);

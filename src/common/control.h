@@ -1,9 +1,8 @@
 /*
  * control.h - the control socket between a client and bioxend: SEQPACKET messages of a fixed head and a body.
  *
- * A body is one MessagePack map, but for CTL_OUTPUT's, which is raw bytes. A reply carries its request's
- * id; what bioxend
- * says by itself has the id 0. Host order: both ends are on one machine.
+ * A body is one MessagePack map; CTL_OUTPUT, CTL_CHECK_PART, CTL_CHECKED and those that name a struct have raw bytes.
+ * A reply carries its request's id; what bioxend says by itself has the id 0. Host order: both ends are on one machine.
  */
 #ifndef BX_COMMON_CONTROL_H
 #define BX_COMMON_CONTROL_H
@@ -29,6 +28,8 @@ enum ctl_type {
     CTL_INTERRUPT = 6, /* struct ctl_interrupt: no reply. A VM that has not unwound the call after a grace is killed */
     CTL_STOP = 7,      /* {vm, number: grace in ms}: finalizers, the end; SIGKILL after the grace. Reply: CTL_DEATH */
     CTL_STATS = 8,     /* {vm}. Reply: CTL_STATISTICS or CTL_ERROR */
+    CTL_CHECK = 9,     /* {number: bytes of the source, text: a name for what has none}; one descriptor: the source, a
+                          sealed memfd (check_wire.h). Reply: any CTL_CHECK_PART and CTL_CHECKED, or CTL_ERROR */
     /* bioxend -> client */
     CTL_CREATED = 64,  /* {vm}: it runs */
     CTL_ERROR = 65,    /* {code: errno, text} */
@@ -37,6 +38,8 @@ enum ctl_type {
     CTL_NEED = 68,     /* {vm, text: the module's name}: one at a time for each VM */
     CTL_ATTACHED = 69, /* {vm, number: the session}; one descriptor: the session's stream socket, non-blocking */
     CTL_STATISTICS = 70, /* struct ctl_statistics */
+    CTL_CHECK_PART = 71, /* a piece of what was found out about a topology file; all pieces are one MessagePack map */
+    CTL_CHECKED = 72,    /* the last piece */
 };
 
 struct ctl_head {

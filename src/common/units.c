@@ -103,25 +103,26 @@ int units_size(const char *text, uint64_t *out)
     return -EINVAL;
 }
 
-static uint64_t time_unit(const char **text)
+struct unit {
+    const char *name;
+    uint64_t value;
+};
+
+/* The unit that the text begins with, of a table that ends with a NULL; 0 when there is none. */
+static uint64_t take_unit(const char **text, const struct unit *units)
 {
-    static const struct {
-        const char *name;
-        uint64_t milliseconds;
-    } units[] = {
-        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, /* "ms" before "m" */
-    };
-    for (unsigned i = 0; i < sizeof units / sizeof units[0]; i++) {
-        size_t length = strlen(units[i].name);
-        if (strncmp(*text, units[i].name, length) == 0) {
+    for (; units->name != NULL; units++) {
+        size_t length = strlen(units->name);
+        if (strncasecmp(*text, units->name, length) == 0) {
             *text += length;
-            return units[i].milliseconds;
+            return units->value;
         }
     }
     return 0;
 }
 
-int units_time(const char *text, uint64_t *out)
+/* A sum of numbers, each with a unit behind it. */
+static int read_sum(const char *text, const struct unit *units, uint64_t *out)
 {
     uint64_t total = 0;
     do {
@@ -130,7 +131,7 @@ int units_time(const char *text, uint64_t *out)
         int rc = read_decimal(&text, &value);
         if (rc < 0)
             return rc;
-        uint64_t unit = time_unit(&text);
+        uint64_t unit = take_unit(&text, units);
         if (unit == 0)
             return -EINVAL;
         if (scale(&value, unit, &part) < 0 || __builtin_add_overflow(total, part, &total))
@@ -138,6 +139,45 @@ int units_time(const char *text, uint64_t *out)
     } while (*text != '\0');
     *out = total;
     return 0;
+}
+
+int units_time(const char *text, uint64_t *out)
+{
+    static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0}};
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at >= 'A' && *at <= 'Z') /* "M" is a million elsewhere */
+            return -EINVAL;
+    return read_sum(text, units, out);
+}
+
+int units_delay(const char *text, uint64_t *out)
+{
+    static const struct unit units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {NULL, 0}};
+    return read_sum(text, units, out);
+}
+
+/* One number with one unit behind it. */
+static int read_one(const char *text, const struct unit *units, uint64_t *out)
+{
+    struct decimal value;
+    int rc = read_decimal(&text, &value);
+    if (rc < 0)
+        return rc;
+    uint64_t unit = take_unit(&text, units);
+    return unit != 0 && *text == '\0' ? scale(&value, unit, out) : -EINVAL;
+}
+
+int units_rate(const char *text, uint64_t *out)
+{
+    static const struct unit units[] = {
+        {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {"bit", 1}, {NULL, 0}};
+    return read_one(text, units, out);
+}
+
+int units_percent(const char *text, uint64_t *out)
+{
+    static const struct unit units[] = {{"%", 10000}, {NULL, 0}};
+    return read_one(text, units, out);
 }
 
 int units_cpus(const char *text, uint64_t *out)
@@ -205,4 +245,37 @@ void units_format_time(uint64_t milliseconds, char out[UNITS_TEXT_MAX])
 void units_format_cpus(uint64_t thousandths, char out[UNITS_TEXT_MAX])
 {
     format_thousandths(thousandths, "", out);
+}
+
+void units_format_delay(uint64_t microseconds, char out[UNITS_TEXT_MAX])
+{
+    if (microseconds % 1000 == 0)
+        units_format_time(microseconds / 1000, out);
+    else
+        format_thousandths(microseconds, "ms", out);
+}
+
+void units_format_rate(uint64_t bits, char out[UNITS_TEXT_MAX])
+{
+    static const char *const names[] = {"bit", "kbit", "mbit", "gbit"};
+    unsigned i = 0;
+    while (i + 1 < sizeof names / sizeof names[0] && bits != 0 && bits % 1000 == 0) {
+        bits /= 1000;
+        i++;
+    }
+    snprintf(out, UNITS_TEXT_MAX, "%llu%s", (unsigned long long)bits, names[i]);
+}
+
+void units_format_percent(uint64_t millionths, char out[UNITS_TEXT_MAX])
+{
+    unsigned long long rest = millionths % 10000;
+    int decimals = 4;
+    while (decimals > 0 && rest % 10 == 0) {
+        rest /= 10;
+        decimals--;
+    }
+    if (decimals == 0)
+        snprintf(out, UNITS_TEXT_MAX, "%llu%%", (unsigned long long)millionths / 10000);
+    else
+        snprintf(out, UNITS_TEXT_MAX, "%llu.%0*llu%%", (unsigned long long)millionths / 10000, decimals, rest);
 }

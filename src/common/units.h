@@ -21,10 +21,22 @@ int units_cpus(const char *text, uint64_t *out);
 /* A whole number in decimal digits. */
 int units_count(const char *text, uint64_t *out);
 
+/* Microseconds: numbers, also with a fraction, each with us, ms or s: "20ms", "1.5ms", "500us". */
+int units_delay(const char *text, uint64_t *out);
+
+/* Bits a second: a number, also with a fraction, and bit, kbit, mbit or gbit (1000 each) in any case. */
+int units_rate(const char *text, uint64_t *out);
+
+/* Millionths: a number, also with a fraction, and %: "1%" is 10000. */
+int units_percent(const char *text, uint64_t *out);
+
 /* The shortest exact form, which the readers read back to the same value. */
 #define UNITS_TEXT_MAX 32
 void units_format_size(uint64_t bytes, char out[UNITS_TEXT_MAX]);
 void units_format_time(uint64_t milliseconds, char out[UNITS_TEXT_MAX]);
 void units_format_cpus(uint64_t thousandths, char out[UNITS_TEXT_MAX]);
+void units_format_delay(uint64_t microseconds, char out[UNITS_TEXT_MAX]);
+void units_format_rate(uint64_t bits, char out[UNITS_TEXT_MAX]);
+void units_format_percent(uint64_t millionths, char out[UNITS_TEXT_MAX]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/codec.h"
 #include "common/vm_spec.h"
 #include "attach.h"
+#include "check.h"
 #include "client.h"
 #include "grace.h"
 #include "manager.h"
@@ -163,6 +164,17 @@ static int handle_stop(const struct request *request)
     return 0;
 }
 
+static int handle_check(const struct request *request)
+{
+    struct ctl_note note;
+    struct bx_error err = {0};
+    if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 1)
+        return -EBADMSG;
+    if (check_file(request->client, request->head->id, request->fds[0], &note, &err) != 0)
+        refuse(request, &err);
+    return 0;
+}
+
 static int (*const handlers[])(const struct request *) = {
     [CTL_CREATE] = handle_create,
     [CTL_KILL] = handle_kill,
@@ -172,6 +184,7 @@ static int (*const handlers[])(const struct request *) = {
     [CTL_INTERRUPT] = handle_interrupt,
     [CTL_STOP] = handle_stop,
     [CTL_STATS] = handle_stats,
+    [CTL_CHECK] = handle_check,
 };
 
 int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)

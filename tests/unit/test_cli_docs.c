@@ -83,8 +83,9 @@ static void manual_pages(void **state)
         snprintf(text, sizeof text, ".It Cm %s\n", cli_verbs[i]->name);
         expect_in(overview, text, "docs/man/bioxen.1");
     }
-    manual_of(&verb_run);
-    manual_of(&verb_doctor);
+    for (size_t i = 0; cli_verbs[i] != NULL; i++)
+        if (cli_verbs[i] != &verb_help) /* bioxen(1) has it */
+            manual_of(cli_verbs[i]);
     free(overview);
 }
 
