@@ -191,15 +191,15 @@ void vm_attend(struct vm *vm)
 
 /* ---- the hook ---- */
 
-/* The handler of the error that is being raised is not to be hurt by the next one. */
-static bool is_our_handler(lua_State *L, lua_Debug *at)
+/* Is it one of our own functions that is being called, which an interrupt leaves alone? */
+static bool is_spared(lua_State *L, lua_Debug *at)
 {
     if (at->event != LUA_HOOKCALL && at->event != LUA_HOOKTAILCALL)
         return false;
     lua_getinfo(L, "f", at);
-    bool is = lua_tocfunction(L, -1) == vm_on_call_error;
+    lua_CFunction called = lua_tocfunction(L, -1);
     lua_pop(L, 1);
-    return is;
+    return called == vm_on_call_error || called == vm_on_module_loaded;
 }
 
 /* Sets the hook aside before what has come is looked at: a signal that comes meanwhile sets it again. */
@@ -212,7 +212,7 @@ static void on_hook(lua_State *L, lua_Debug *at)
     if (vm->interrupted == VM_GOES_ON)
         return;
     set_hook(L);
-    if (is_our_handler(L, at))
+    if (is_spared(L, at))
         return;
     luaL_where(L, 0);
     lua_pushstring(L, vm->interrupted == VM_TIMED_OUT ? "timeout" : "interrupted");

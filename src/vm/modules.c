@@ -16,7 +16,7 @@
 /* Registry: name -> true while that module's own code runs. */
 #define LOADING "bioxen.loading"
 
-static int on_loaded(lua_State *L)
+int vm_on_module_loaded(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, LOADING);
     lua_rawgeti(L, 1, 1);
@@ -41,7 +41,7 @@ static void guard_loading(lua_State *L, const char *name)
     lua_pushstring(L, name);
     lua_rawseti(L, -2, 1);
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, on_loaded);
+    lua_pushcfunction(L, vm_on_module_loaded);
     lua_setfield(L, -2, "__close");
     lua_setmetatable(L, -2);
     lua_toclose(L, -1);

@@ -113,8 +113,10 @@ void vm_leave(struct vm *vm);
 /* Flushes the sessions if the thread is still running after that many instructions. */
 void vm_flush_after(lua_State *L, int instructions);
 
-/* The message handler of calls: see execute.c. An interrupt leaves it alone. */
+/* What is called while an error goes up, and is not to be kept from its work by the next one: the message handler of
+ * calls (execute.c), and what notes that a module is not being loaded any more (modules.c). */
 int vm_on_call_error(lua_State *L);
+int vm_on_module_loaded(lua_State *L);
 
 /* ---- output.c: what is printed ---- */
 
