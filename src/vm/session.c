@@ -396,25 +396,27 @@ static int prepare(struct vm *vm, struct pollfd *polled)
     return wait;
 }
 
-void vm_sessions_serve(struct vm *vm)
+void vm_sessions_turn(struct vm *vm, unsigned first)
 {
     static struct pollfd polled[1 + BX_SESSIONS_MAX];
-    unsigned first = 0;
-    while (!vm->stopping) {
-        unsigned count = vm->session_count; /* those that come meanwhile have the next turn */
-        int wait = prepare(vm, polled);
-        if (poll(polled, 1 + count, wait) < 0)
-            memset(polled, 0, sizeof polled);
-        if (polled[0].revents != 0)
-            vm->called = 1;
-        vm_attend(vm);
-        for (unsigned i = 0; i < count && !vm->stopping; i++) {
-            unsigned next = (first + i) % count;
-            take_turn(vm, vm->sessions[next], polled[1 + next].revents);
-        }
-        first++;
-        remove_ended(vm);
+    unsigned count = vm->session_count; /* those that come meanwhile have the next turn */
+    int wait = prepare(vm, polled);
+    if (poll(polled, 1 + count, wait) < 0)
+        memset(polled, 0, sizeof polled);
+    if (polled[0].revents != 0)
+        vm->called = 1;
+    vm_attend(vm);
+    for (unsigned i = 0; i < count && !vm->stopping; i++) {
+        unsigned next = (first + i) % count;
+        take_turn(vm, vm->sessions[next], polled[1 + next].revents);
     }
+    remove_ended(vm);
+}
+
+void vm_sessions_serve(struct vm *vm)
+{
+    for (unsigned first = 0; !vm->stopping; first++)
+        vm_sessions_turn(vm, first);
 }
 
 /* ---- the end ---- */

@@ -134,6 +134,9 @@ void vm_session_cancel(struct vm *vm, uint64_t number, uint64_t call, enum vm_in
 /* Serves until vm->stopping. */
 void vm_sessions_serve(struct vm *vm);
 
+/* One round of that: waits until there is something to do, and does it, for each session in turn from `first` on. */
+void vm_sessions_turn(struct vm *vm, unsigned first);
+
 /* Printed bytes go to the session whose call runs. */
 void vm_session_print(struct vm *vm, int stream, const char *bytes, size_t length);
 

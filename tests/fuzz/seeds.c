@@ -13,6 +13,8 @@
 #include "common/lifeline.h"
 #include "common/program.h"
 #include "common/record.h"
+#include "common/session_wire.h"
+#include "common/values.h"
 #include "common/vm_spec.h"
 
 static const char *directory;
@@ -129,6 +131,65 @@ static void record(void)
     msgpack_sbuffer_destroy(&buffer);
 }
 
+/* Two tables, one of them cyclic, and a value of each type. */
+static void write_values(struct bx_values *out)
+{
+    bx_values_list(out, 7);
+    bx_values_nil(out);
+    bx_values_boolean(out, 1);
+    bx_values_integer(out, -40000);
+    bx_values_number(out, 0.5);
+    bx_values_string(out, "text", 4);
+    bx_values_table(out, 0);
+    bx_values_table(out, 1);
+    bx_values_list(out, 2);
+    bx_values_table(out, 0);
+    bx_values_integer(out, INT64_MAX);
+    bx_values_map(out, 2);
+    bx_values_string(out, "key", 3);
+    bx_values_table(out, 0);
+    bx_values_number(out, 1.5);
+    bx_values_boolean(out, 0);
+}
+
+static void values(void)
+{
+    struct bx_values seed;
+    bx_values_init(&seed, 4096, NULL, NULL);
+    bx_values_list(&seed, 0);
+    save("fuzz_values", 1, seed.bytes, seed.length);
+    bx_values_clear(&seed);
+    write_values(&seed);
+    save("fuzz_values", 2, seed.bytes, seed.length);
+    bx_values_fini(&seed);
+}
+
+/* A session of some requests: each line is one, "!name" a call by name. All have the same arguments. */
+static void session(void)
+{
+    static const char *const texts[] = {"return ...", "print(...) return {...}", "error({...})", "x =", "!math.max",
+                                        "return {{}, {a = print}}", "!no.such", "while true do pcall(error) end"};
+    struct bx_values bytes, with;
+    bx_values_init(&bytes, 1 << 16, NULL, NULL);
+    bx_values_init(&with, 4096, NULL, NULL);
+    write_values(&with);
+    for (uint64_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int is_call = *texts[i] == '!';
+        const char *text = texts[i] + is_call;
+        uint32_t length = (uint32_t)strlen(text);
+        struct sw_head head = {.length = length + (uint32_t)with.length, .type = is_call ? SW_CALL : SW_EXECUTE,
+                               .call = i + 1, .name_length = length};
+        memcpy(bx_values_room(&bytes, sizeof head), &head, sizeof head);
+        memcpy(bx_values_room(&bytes, length), text, length);
+        memcpy(bx_values_room(&bytes, with.length), with.bytes, with.length);
+        if (i == 0)
+            save("fuzz_session", 1, bytes.bytes, bytes.length);
+    }
+    save("fuzz_session", 2, bytes.bytes, bytes.length);
+    bx_values_fini(&with);
+    bx_values_fini(&bytes);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -142,5 +203,7 @@ int main(int argc, char **argv)
     control();
     doctor();
     record();
+    values();
+    session();
     return 0;
 }
