@@ -240,7 +240,7 @@ PY_LIBS   := -Wl,-Bstatic -lmsgpackc -Wl,-Bdynamic
 $S/python/%.o: PIC_CFLAGS = $(PY_CFLAGS)
 
 # ---- tests ------------------------------------------------------------------------------------------------
-UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c))
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c tests/client/test_*.c))
 ALL_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 ALL_LIBS   := -lcap -lyaml -ljansson -lmsgpackc $(LUA_LIBS) -lm
 TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
