@@ -10,8 +10,7 @@ from .records import DeathRecord, death_record
 
 
 def _rebuild(cls: type[BioxenError], arguments: tuple[Any, ...], state: dict[str, Any]) -> BioxenError:
-    error: BioxenError = cls.__new__(cls)
-    error.args = arguments
+    error = cls(*arguments)
     error.__dict__.update(state)
     return error
 

@@ -241,8 +241,7 @@ class VMManager:
     def shutdown_all(self, grace: units.Time = GRACE) -> None:
         """Stops every VM, kills those that have not ended after `grace`, and ends the orchestrator. The manager is
         of no more use then. May be called again."""
-        if self._runtime.process != os.getpid():
-            self._check_open()
+        self._check_process()
         if not self._runtime.closed:
             for vm in self.vms.values():
                 try:
@@ -266,10 +265,13 @@ class VMManager:
 
     # ---- for the rest of the package ----
 
-    def _check_open(self) -> None:
+    def _check_process(self) -> None:
         if self._runtime.process != os.getpid():
             raise BioxenError("this manager belongs to the process that this one was forked from; make one of your own "
                               "here")
+
+    def _check_open(self) -> None:
+        self._check_process()
         if self._runtime.closed:
             raise BioxenError("this manager is closed")
 
@@ -277,7 +279,7 @@ class VMManager:
         """Futures need a thread that looks after them."""
         if self._dispatching:
             return
-        self._check_open()
+        self._check_process()
         with self._lock:
             if not self._dispatching:
                 self._runtime.threads.append(_start_thread("bioxen-dispatch", _hand_out, self._core))

@@ -62,7 +62,7 @@ class Prompt:
             self._write(f"{error}\n")
             return True
         if end == "done" and count[0] > 0 or end == "wrong":
-            self._write(f"{text if isinstance(text, str) else text!r}\n")
+            self._write((text if isinstance(text, str) else repr(text)) + "\n")
         return bool(end != "more")
 
     def run(self) -> None:

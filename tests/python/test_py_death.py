@@ -1,0 +1,194 @@
+"""A VM that dies fails its pending calls at once, and says how it died: each cause is a real one."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import time
+
+import pytest
+
+import hostview
+from pylua_bioxen_vm import (BioxenError, ConversionError, HostError, LuaError, LuaSyntaxError, SandboxViolation, VMDied,
+                             VMExists, VMManager, VMMemoryError, VMNotFound, VMTimeoutError)
+from waiting import SLOW
+
+FOREVER = "while true do end"
+
+
+def test_exit_fails_what_waits(manager: VMManager) -> None:
+    vm = manager.create_vm("vm")
+    futures = [vm.submit("return 1"), vm.submit("print('last words') os.exit(3)"), vm.submit("return 2"),
+               vm.submit("return 3")]
+    assert futures[0].result(30 * SLOW) == 1
+    for future in futures[1:]:
+        with pytest.raises(VMDied) as caught:
+            future.result(30 * SLOW)
+        record = caught.value.record
+        assert record is not None and (record.outcome, record.exit_code) == ("exit", 3)
+    assert futures[1].exception().output == "last words\n"  # type: ignore[union-attr]
+    with pytest.raises(VMDied):
+        vm.execute("return 4")
+    with pytest.raises(VMDied):
+        vm.submit("return 4")
+    assert vm.state == "died"
+
+
+def test_kill_fails_what_waits_at_once(manager: VMManager) -> None:
+    vm = manager.create_vm("vm")
+    futures = [vm.submit(FOREVER) for _ in range(5)]
+    begin = time.monotonic()
+    vm.kill()
+    for future in futures:
+        with pytest.raises(VMDied) as caught:
+            future.result(30 * SLOW)
+        assert caught.value.record is not None and caught.value.record.outcome == "killed"
+    assert time.monotonic() - begin < 2 * SLOW
+
+
+def test_killed_from_outside(manager: VMManager) -> None:
+    vm = manager.create_vm("vm")
+    future = vm.submit(FOREVER)
+    victim = [p for p in hostview.descendants(os.getpid()) if p.name == "bioxen-vm"][0]
+    if os.getuid() != 0:
+        pytest.skip("the VM of an ordinary user is killed by its jailer only")
+    os.kill(victim.pid, signal.SIGKILL)
+    with pytest.raises(VMDied) as caught:
+        future.result(30 * SLOW)
+    assert caught.value.record is not None and caught.value.record.signal == signal.SIGKILL
+
+
+def test_output_limit(manager: VMManager) -> None:
+    vm = manager.create_vm("vm", output_limit="64KiB")
+    with pytest.raises(VMDied) as caught:
+        vm.execute("while true do print(('x'):rep(100)) end")
+    assert caught.value.record is not None and caught.value.record.outcome == "output"
+    assert caught.value.output.startswith("x" * 100)
+
+
+def test_cpu_time(manager: VMManager) -> None:
+    vm = manager.create_vm("vm", cpu_time="200ms")
+    with pytest.raises(VMTimeoutError) as caught:
+        vm.execute(FOREVER)
+    assert caught.value.record is not None and caught.value.record.outcome == "cpu"
+
+
+@pytest.mark.probe
+def test_sandbox_violation(manager: VMManager) -> None:
+    vm = manager.create_vm("vm")
+    with pytest.raises(SandboxViolation) as caught:
+        vm.execute("require('native_probe').call(101, 0)")
+    assert caught.value.syscall == "ptrace" and isinstance(caught.value, VMDied)
+    assert caught.value.record is not None and caught.value.record.outcome == "policy"
+    with pytest.raises(SandboxViolation):
+        vm.execute("return 1")
+
+
+@pytest.mark.probe
+@pytest.mark.root
+def test_memory_of_native_code(manager: VMManager) -> None:
+    vm = manager.create_vm("vm", memory="16MiB")
+    with pytest.raises(VMMemoryError) as caught:
+        vm.execute("""local p = require 'native_probe'
+            local got = {}
+            for i = 1, 512 do
+                local at = p.call(9, 0, 1 << 20, 3, 0x22, -1, 0)
+                if at < 0 then error('not enough memory') end
+                for page = 0, 255 do p.poke(at + (page << 12), 'x') end
+            end""")
+    record = caught.value.record
+    assert record is not None and record.outcome == "memory"
+
+
+@pytest.mark.probe
+@pytest.mark.parametrize("lie", [r"\xff", r"('\0'):rep(64)", "garbage", "head"])
+def test_lies_on_the_session(manager: VMManager, lie: str) -> None:
+    """Written by the VM into its own session: such a VM is ended, and the client goes on."""
+    texts = {r"\xff": r"('\xff'):rep(64)", "garbage": "('garbage '):rep(100)",
+             "head": r"string.pack('<I4BBI2I8I8I4I4', 0xffffffff, 64, 0, 0, 1, 0, 0, 0)"}
+    vm = manager.create_vm("liar")
+    other = manager.create_vm("other")
+    with pytest.raises(VMDied) as caught:
+        vm.execute(f"local p, s = require 'native_probe', {texts.get(lie, lie)} for fd = 4, 12 do p.call(1, fd, s, #s) end "
+                   "while true do end", timeout=30 * SLOW)
+    assert caught.value.record is not None
+    assert other.execute("return 1") == 1
+    assert manager.create_vm("fresh").execute("return 2") == 2
+
+
+@pytest.mark.probe
+def test_session_that_its_vm_closes(manager: VMManager) -> None:
+    vm = manager.create_vm("vm")
+    with pytest.raises(VMDied):
+        vm.execute("local p = require 'native_probe' for fd = 4, 12 do p.call(3, fd) end while true do end",
+                   timeout=60 * SLOW)
+
+
+def test_orchestrator_that_is_killed() -> None:
+    manager = VMManager()
+    vm = manager.create_vm("vm")
+    future = vm.submit(FOREVER)
+    daemons = [p for p in hostview.descendants(os.getpid()) if p.name == "bioxend"]
+    os.kill(daemons[-1].pid, signal.SIGKILL)
+    with pytest.raises(HostError, match="orchestrator"):
+        future.result(30 * SLOW)
+    with pytest.raises(HostError, match="orchestrator"):
+        vm.execute("return 1")
+    with pytest.raises(HostError):
+        manager.create_vm("another")
+    assert manager.vms == {}
+    manager.shutdown_all()
+    with VMManager() as fresh:
+        assert fresh.create_vm("vm").execute("return 1") == 1
+
+
+def causes(manager: VMManager) -> list:
+    """Each error, raised."""
+    vm = manager.create_vm("vm", memory="16MiB")
+    tries = [
+        (LuaError, lambda: vm.execute("print('out') error({1, 2})")),
+        (LuaSyntaxError, lambda: vm.execute("x x")),
+        (VMTimeoutError, lambda: vm.execute(FOREVER, timeout=0.1)),
+        (VMMemoryError, lambda: vm.execute("return ('x'):rep(1e9)")),
+        (ConversionError, lambda: vm.execute("return print")),
+        (VMExists, lambda: manager.create_vm("vm")),
+        (VMNotFound, lambda: manager.get("nobody")),
+        (HostError, lambda: VMManager(programs="/nonexistent")),
+        (VMDied, lambda: vm.execute("os.exit(1)")),
+    ]
+    raised = []
+    for cls, attempt in tries:
+        with pytest.raises(cls) as caught:
+            attempt()
+        assert type(caught.value) is cls
+        raised.append(caught.value)
+    return raised
+
+
+def test_every_error_pickles(manager: VMManager) -> None:
+    for error in causes(manager):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            copy = pickle.loads(pickle.dumps(error, protocol))
+            assert type(copy) is type(error) and str(copy) == str(error) and copy.args == error.args
+            assert copy.__dict__ == error.__dict__
+            assert isinstance(copy.output, str) and isinstance(copy, BioxenError)
+
+
+def test_hierarchy(manager: VMManager) -> None:
+    kinds = {type(error): error for error in causes(manager)}
+    assert isinstance(kinds[VMTimeoutError], TimeoutError) and isinstance(kinds[VMMemoryError], MemoryError)
+    assert isinstance(kinds[LuaSyntaxError], LuaError) and isinstance(kinds[VMNotFound], LookupError)
+    assert kinds[LuaError].value == [1, 2] and kinds[LuaError].output == "out\n"
+    assert kinds[VMDied].record.exit_code == 1
+    assert kinds[HostError].errno
+
+
+def test_a_required_limit_that_the_host_lacks(manager: VMManager) -> None:
+    """Which one that is depends on the host; where all are there, this needs an ordinary user without a cgroup."""
+    try:
+        manager.create_vm("vm", cpus=0.05).execute("return 1")
+    except HostError as error:
+        assert "cpu" in str(error) and "vm" not in manager.vms
+    else:
+        pytest.skip("this host can limit processors")
