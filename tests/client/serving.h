@@ -126,10 +126,11 @@ static const char *show(const struct bioxen_reply *reply)
     return text;
 }
 
+/* "! text": an error whose message has that text in it. */
 static inline int matches(const char *got, const char *want)
 {
     if (want[0] == '!' && want[1] == ' ')
-        return got[0] == '!' && strstr(got, want + 2) != NULL;
+        return got[0] == '!' && strstr(got, strchr(want, ' ') + 1) != NULL;
     return strcmp(got, want) == 0;
 }
 
