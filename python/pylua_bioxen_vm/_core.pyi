@@ -19,6 +19,7 @@ DIED: int
 EXPIRED: int
 REFUSED: int
 NO_MEMORY: int
+FORGOTTEN: int
 
 _Listener = Optional[Callable[[int, bytes], object]]
 

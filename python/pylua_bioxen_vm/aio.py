@@ -181,7 +181,7 @@ class VMManager:
             stream.close()
 
     async def shutdown_all(self, grace: units.Time = GRACE) -> None:
-        await self._run(self.sync.shutdown_all, grace)
+        await asyncio.get_running_loop().run_in_executor(None, self.sync.shutdown_all, grace)
         self._threads.shutdown(wait=False)
 
     async def __aenter__(self) -> VMManager:

@@ -129,6 +129,10 @@ def died(name: str, record: DeathRecord | None, output: str = "", why: str = "")
     return kind(message, record=record, vm=name, output=output)
 
 
+def forgotten() -> BioxenError:
+    return BioxenError("this manager belongs to the process that this one was forked from; make one of your own here")
+
+
 def _refused(name: str, code: int, message: str) -> Exception:
     if code == errno.EINVAL:
         return ValueError(message)
@@ -157,6 +161,8 @@ def make(name: str, kind: int, message: str, traceback: str, value: Any, runs: S
         return died(name, None if raw is None else death_record(raw), output, message)
     if kind == _core.REFUSED:
         return _refused(name, value, message)
+    if kind == _core.FORGOTTEN:
+        return forgotten()
     return MemoryError(f"VM '{name}': its answer does not fit in this process's memory")
 
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 from . import _core, programs, spec, units
 from . import vm as vm_module
-from .errors import BioxenError, VMExists, VMNotFound, died
+from .errors import BioxenError, VMExists, VMNotFound, forgotten
 from .events import Event, EventStream, Publisher
 from .mapping import Mapper
 from .records import death_record
@@ -24,6 +24,9 @@ from .vm import GRACE, VM
 log = logging.getLogger("pylua_bioxen_vm")
 
 _managers: weakref.WeakSet[VMManager] = weakref.WeakSet()
+
+#: Deaths that are kept for handles that are being made.
+_EARLY = 1000
 
 #: How long the ends of all VMs are waited for before the orchestrator itself is ended, seconds.
 _END = 30.0
@@ -120,6 +123,8 @@ class VMManager:
         self._vms: dict[str, VM] = {}
         self._by_serial: dict[int, weakref.ref[VM]] = {}
         self._reserved: set[str] = set()
+        self._expected: set[int] = set()  # lives whose death is to be told
+        self._early: dict[int, tuple[dict[str, Any] | None]] = {}  # deaths of lives that nobody has a handle of yet
         self._lock = threading.Lock()
         self._dispatching = False
         self._finalizer = weakref.finalize(self, _finalize, self._runtime)
@@ -139,77 +144,74 @@ class VMManager:
         and that the host cannot enforce is a HostError."""
         wanted = spec.make(name, profile, memory, cpus, timeout, cpu_time, pids, output_limit, env, args, mounts, script,
                            log_limit)
-        life = self._start(wanted, None)
+        life = self._start(wanted)
         vm = VM(self, wanted, life)
-        with self._lock:
-            self._adopt(vm, life)
-            self._reserved.discard(name)
-        log.info("VM %s: created, profile %s", name, profile)
-        self._publisher.publish(Event("created", name))
+        self._adopt(vm, life, "created")
         return vm
 
-    def _start(self, wanted: spec.Spec, vm: VM | None) -> _core.Life:
-        """A life for a new VM, whose name is then reserved, or for one that is restarted."""
+    def _start(self, wanted: spec.Spec) -> _core.Life:
+        """A life, whose name is reserved until it is adopted."""
         self._check_open()
+        name = wanted.name
         with self._lock:
-            if wanted.name in self._vms or wanted.name in self._reserved:
-                raise VMExists(f"there is a VM '{wanted.name}' already; stop it first, or take another name",
-                               vm=wanted.name)
-            self._reserved.add(wanted.name)
+            if self._living(name) is not None or name in self._reserved:
+                raise VMExists(f"there is a VM '{name}' already; stop it first, or take another name", vm=name)
+            self._reserved.add(name)
         try:
-            life = spec.start(self._core, wanted)
+            return spec.start(self._core, wanted)
         except BaseException:
             with self._lock:
-                self._reserved.discard(wanted.name)
+                self._reserved.discard(name)
             raise
-        if vm is not None:
-            with self._lock:
-                self._adopt(vm, life)
-                self._reserved.discard(wanted.name)
-        return life
 
-    def _adopt(self, vm: VM, life: _core.Life) -> None:
-        """The lock is held. A VM may have died already, and been told of before anybody knew it."""
-        self._runtime.lives[life.serial] = life
-        self._by_serial[life.serial] = weakref.ref(vm)
-        self._vms[vm.name] = vm
-        if life.dead:
-            self._drop(vm, life)
-
-    def _drop(self, vm: VM | None, life_serial: _core.Life) -> None:
-        self._runtime.lives.pop(life_serial.serial, None)
-        self._by_serial.pop(life_serial.serial, None)
-        if vm is not None and self._vms.get(vm.name) is vm:
-            del self._vms[vm.name]
-
-    def _bury(self, vm: VM, life: _core.Life) -> None:
-        """Its name is free when its end has been waited for, whatever the control thread does meanwhile."""
+    def _adopt(self, vm: VM, life: _core.Life, event: str) -> None:
+        """From here on its death is expected; it may have been told of already."""
         with self._lock:
-            if vm._life is life:
-                self._drop(vm, life)
+            self._runtime.lives[life.serial] = life
+            self._by_serial[life.serial] = weakref.ref(vm)
+            self._vms[vm.name] = vm
+            self._reserved.discard(vm.name)
+        log.info("VM %s: %s, profile %s", vm.name, event, vm.profile)
+        self._publisher.publish(Event(event, vm.name))
+        with self._lock:
+            early = self._early.pop(life.serial, ())
+            self._expected.add(life.serial)
+        for raw in early:
+            self._on_death(life.serial, raw)
 
     def _on_death(self, serial: int, raw: dict[str, Any] | None) -> None:
+        """In the order created, died, whatever comes first."""
         with self._lock:
-            reference = self._by_serial.get(serial)
-            life = self._runtime.lives.get(serial)
-            vm = reference() if reference is not None else None
-            if life is not None:
-                self._drop(vm, life)
+            if serial not in self._expected:
+                self._early[serial] = (raw,)
+                while len(self._early) > _EARLY:  # of VMs whose making was given up
+                    del self._early[next(iter(self._early))]
+                return
+            self._expected.discard(serial)
+            vm = self._by_serial.pop(serial)()
+            life = self._runtime.lives.pop(serial)
+            if vm is not None and self._vms.get(vm.name) is vm and vm._life is life:
+                del self._vms[vm.name]
         name = raw["name"] if raw is not None else (vm.name if vm is not None else "?")
         record = None if raw is None else death_record(raw, vm.restarts if vm is not None else 0)
         log.info("VM %s: %s", name, record if record is not None else "the orchestrator is gone")
         self._publisher.publish(Event("died", name, record))
 
+    def _living(self, name: str) -> VM | None:
+        """The lock is held. One that has died is not there any more, though its death may not have been told yet."""
+        vm = self._vms.get(name)
+        return vm if vm is not None and not vm._life.dead else None
+
     @property
     def vms(self) -> dict[str, VM]:
         """The VMs that live, by name."""
         with self._lock:
-            return dict(self._vms)
+            return {name: vm for name, vm in self._vms.items() if not vm._life.dead}
 
     def get(self, name: str) -> VM:
         """The VM of that name, which lives; VMNotFound if there is none."""
         with self._lock:
-            vm = self._vms.get(name)
+            vm = self._living(name)
         if vm is None:
             raise VMNotFound(f"there is no VM '{name}'", vm=name)
         return vm
@@ -267,8 +269,7 @@ class VMManager:
 
     def _check_process(self) -> None:
         if self._runtime.process != os.getpid():
-            raise BioxenError("this manager belongs to the process that this one was forked from; make one of your own "
-                              "here")
+            raise forgotten()
 
     def _check_open(self) -> None:
         self._check_process()

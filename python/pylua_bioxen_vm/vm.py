@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Callable, TextIO
 
 from . import _core, errors, spec, units
 from .errors import BioxenError, VMNotFound
-from .events import Event
 from .records import DeathRecord, Stats, death_record
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class VM:
     def __repr__(self) -> str:
         try:
             state = self.state
-        except RuntimeError:
+        except BioxenError:
             state = "of another process"
         return f"<VM {self.name!r} {state}, {self.profile}, {self._restarts} restarts>"
 
@@ -218,11 +217,11 @@ class VM:
         with self._lock:
             if not self._life.dead:
                 self.stop(grace)
-            life = self._manager._start(self._spec, self)
+            life = self._manager._start(self._spec)
             self._life = life
             self._stopping = False
             self._restarts += 1
-        self._manager._publisher.publish(Event("restarted", self.name))
+            self._manager._adopt(self, life, "restarted")
 
     def _ask_to_stop(self, grace: units.Time = GRACE) -> None:
         self._stopping = True
@@ -232,7 +231,6 @@ class VM:
         life = self._life
         if not life.wait(_REPORT):
             raise errors.HostError(f"VM '{self.name}': its end was not reported", vm=self.name)
-        self._manager._bury(self, life)
         return self.record
 
     def attach(self, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:

@@ -23,6 +23,7 @@ enum {
     CORE_EXPIRED = 101, /* the call's time was up before its turn came */
     CORE_REFUSED = 102, /* a request to the orchestrator failed: value is the errno */
     CORE_NO_MEMORY = 103, /* the answer did not fit in this process */
+    CORE_FORGOTTEN = 104, /* the manager belongs to the process that this one was forked from */
 };
 
 /* ---- values (values_put.c, values_read.c) ---- */

@@ -8,8 +8,10 @@ struct manager *core_manager(PyObject *core)
     struct manager *manager = ((struct core *)core)->manager;
     if (!manager->forgotten)
         return manager;
-    PyErr_SetString(PyExc_RuntimeError,
-                    "this manager belongs to the process that this one was forked from; make one of your own here");
+    struct bioxen_string nothing = {NULL, 0};
+    Py_INCREF(Py_None);
+    Py_INCREF(Py_None);
+    raise_made("", CORE_FORGOTTEN, nothing, nothing, Py_None, PyList_New(0), Py_None);
     return NULL;
 }
 

@@ -43,7 +43,7 @@ static int exec_module(PyObject *module)
         {"FAILED_INTERRUPTED", BIOXEN_FAILED_INTERRUPTED}, {"FAILED_CONVERSION", BIOXEN_FAILED_CONVERSION},
         {"FAILED_TOO_LARGE", BIOXEN_FAILED_TOO_LARGE}, {"DIED", CORE_DIED},
         {"EXPIRED", CORE_EXPIRED}, {"REFUSED", CORE_REFUSED},
-        {"NO_MEMORY", CORE_NO_MEMORY},
+        {"NO_MEMORY", CORE_NO_MEMORY}, {"FORGOTTEN", CORE_FORGOTTEN},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) != 0)
