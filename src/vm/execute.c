@@ -121,10 +121,12 @@ void vm_refuse(struct vm *vm, struct vm_session *session, const struct sw_head *
 
 /* ---- errors of the script ---- */
 
-int vm_on_call_error(lua_State *L)
+static int on_error(lua_State *L)
 {
     struct vm_report *report = &vm_of(L)->report;
     size_t length;
+    if (vm_of(L)->noted)
+        return 1;
     report->message_length = report->traceback_length = 0;
     lua_settop(L, 1);
     vm_push_message(L, 1);
@@ -163,7 +165,9 @@ static void answer_error(struct request *r, int status, enum sw_error_kind kind,
 {
     struct vm_report *report = &r->vm->report;
     lua_State *L = r->vm->L;
-    if (status != LUA_ERRRUN)
+    if (r->vm->noted)
+        object = 0; /* it is not the error that it seems to be */
+    else if (status != LUA_ERRRUN)
         keep_own_words(L, report);
     if (status != LUA_ERRRUN && status != LUA_ERRMEM)
         report->traceback_length = 0;
@@ -274,7 +278,7 @@ static int run(lua_State *L)
 {
     struct request *r = lua_touserdata(L, 1);
     lua_settop(L, 0);
-    lua_pushcfunction(L, vm_on_call_error);
+    lua_pushcfunction(L, on_error);
     int status = push_function(L, r);
     if (status != LUA_OK) {
         answer_error(r, status, status == LUA_ERRSYNTAX ? SW_SYNTAX : 0, 2);

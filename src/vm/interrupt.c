@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,7 +121,7 @@ static void tell_unwound(uint64_t session, uint64_t call)
 void vm_end(struct vm *vm)
 {
     vm_leave(vm);
-    vm->busy = false;
+    vm->busy = vm->noted = false;
     vm->interrupted = VM_GOES_ON;
     for (; vm->unwind_any > 0; vm->unwind_any--)
         tell_unwound(0, 0);
@@ -191,7 +192,7 @@ void vm_attend(struct vm *vm)
 
 /* ---- the hook ---- */
 
-/* Is it one of our own functions that is being called, which an interrupt leaves alone? */
+/* Is it what must not be kept from its work that is being called? */
 static bool is_spared(lua_State *L, lua_Debug *at)
 {
     if (at->event != LUA_HOOKCALL && at->event != LUA_HOOKTAILCALL)
@@ -199,7 +200,34 @@ static bool is_spared(lua_State *L, lua_Debug *at)
     lua_getinfo(L, "f", at);
     lua_CFunction called = lua_tocfunction(L, -1);
     lua_pop(L, 1);
-    return called == vm_on_call_error || called == vm_on_module_loaded;
+    return called == vm_on_module_loaded;
+}
+
+/* What the report says of the interrupted call. Allocates nothing. */
+static void note(struct vm *vm, lua_State *L)
+{
+    struct vm_report *report = &vm->report;
+    const char *what = vm->interrupted == VM_TIMED_OUT ? "timeout" : "interrupted";
+    lua_Debug at = {.currentline = -1};
+    if (vm->noted)
+        return;
+    vm->noted = true;
+    vm_note_stack(vm, L);
+    if (lua_getstack(L, 0, &at))
+        lua_getinfo(L, "Sl", &at);
+    int length = at.currentline > 0
+                     ? snprintf(report->message, sizeof report->message, "%s:%d: %s", at.short_src, at.currentline, what)
+                     : snprintf(report->message, sizeof report->message, "%s", what);
+    report->message_length = (uint32_t)length;
+}
+
+/* The error is the one of memory, which Lua raises without calling a message handler: a handler would run with hooks
+ * off, and one with an endless loop in it could not be interrupted any more. */
+int vm_interrupt_now(lua_State *L)
+{
+    note(vm_of(L), L);
+    lua_pushliteral(L, "not enough memory");
+    return lua_error(L);
 }
 
 /* Sets the hook aside before what has come is looked at: a signal that comes meanwhile sets it again. */
@@ -214,10 +242,7 @@ static void on_hook(lua_State *L, lua_Debug *at)
     set_hook(L);
     if (is_spared(L, at))
         return;
-    luaL_where(L, 0);
-    lua_pushstring(L, vm->interrupted == VM_TIMED_OUT ? "timeout" : "interrupted");
-    lua_concat(L, 2);
-    lua_error(L);
+    vm_interrupt_now(L);
 }
 
 void vm_flush_after(lua_State *L, int instructions)

@@ -66,7 +66,7 @@ static void drop_old_answers(lua_State *L, struct vm *vm)
     int fd;
     for (; vm->unheard > 0; vm->unheard--) {
         if (!hear_answer(vm, &frame, &fd))
-            luaL_error(L, "interrupted");
+            vm_interrupt_now(L);
         if (fd >= 0)
             close(fd);
     }
@@ -88,7 +88,7 @@ static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
     int fd;
     if (!hear_answer(vm, &frame, &fd)) {
         vm->unheard++;
-        luaL_error(L, "interrupted");
+        vm_interrupt_now(L);
     }
     if (frame.type == LW_MODULE && fd >= 0) {
         snprintf(chunk, size, "%.*s", (int)frame.length1, frame.text1);

@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,19 +23,28 @@ static struct stream streams[2];
 /* Lines wait here for their end. */
 static char line_buffer[4096];
 
-/* Returns how many bytes the pipe took: all, unless it is broken or the call is to end. */
+/* Would a write of a small piece wait? */
+static bool is_full(int fd)
+{
+    struct pollfd polled = {fd, POLLOUT, 0};
+    return poll(&polled, 1, 0) == 0;
+}
+
+/* Returns how many bytes the pipe took: all, unless it is broken, or the call is to end and nobody reads. */
 static size_t write_pipe(const struct stream *stream, const char *bytes, size_t length)
 {
     size_t done = 0;
     while (done < length) {
-        ssize_t written = write(stream->fd, bytes + done, length - done);
+        bool is_ending = stream->vm->interrupted != VM_GOES_ON;
+        if (is_ending && is_full(stream->fd))
+            break;
+        size_t piece = is_ending && length - done > PIPE_BUF ? PIPE_BUF : length - done;
+        ssize_t written = write(stream->fd, bytes + done, piece);
         if (written >= 0)
             done += (size_t)written;
         else if (errno != EINTR)
             break;
         vm_attend(stream->vm);
-        if (stream->vm->interrupted != VM_GOES_ON && done < length)
-            break;
     }
     return done;
 }

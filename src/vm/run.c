@@ -64,6 +64,12 @@ static int on_error(lua_State *L)
     return 1;
 }
 
+static void end_with(struct vm_report *report, enum lw_outcome outcome)
+{
+    report->outcome = outcome;
+    report->status = outcome == LW_SYNTAX ? 126 : 1;
+}
+
 /* Records a failure, whose message is on the top of the stack. Allocates nothing: memory may be what is
  * lacking. */
 static void fail(lua_State *L, enum lw_outcome outcome)
@@ -76,8 +82,7 @@ static void fail(lua_State *L, enum lw_outcome outcome)
         length = strlen(message);
     }
     report->message_length = vm_keep(report->message, message, length);
-    report->outcome = outcome;
-    report->status = outcome == LW_SYNTAX ? 126 : 1;
+    end_with(report, outcome);
 }
 
 static void push_string(lua_State *L, const struct program_string *string)
@@ -134,8 +139,11 @@ static int run_script(lua_State *L)
     vm_begin(vm, 0, 0);
     vm_enter(vm);
     status = lua_pcall(L, count, 0, handler);
+    bool is_noted = vm->noted;
     vm_end(vm);
-    if (status != LUA_OK)
+    if (status != LUA_OK && is_noted)
+        end_with(&vm->report, LW_ERROR); /* where it was interrupted */
+    else if (status != LUA_OK)
         fail(L, LW_ERROR); /* its traceback was kept last: by on_error, or for memory by vm_note_where */
     else
         vm->report.traceback_length = 0; /* an error that the script has caught */

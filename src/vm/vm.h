@@ -44,6 +44,7 @@ struct vm {
     bool busy;                   /* a script or call runs, or is about to */
     uint64_t session_number, call; /* which; both 0: the script */
     enum vm_interrupt interrupted;
+    bool noted;                  /* where it was then is in the report */
     unsigned unwind_named, unwind_any; /* interrupts that wait for LW_UNWOUND: by name, and of whatever runs */
     unsigned unheard;            /* answers to LW_NEED that nobody waits for any more */
     struct vm_session *listener; /* hears what is printed, or NULL */
@@ -106,16 +107,18 @@ void vm_runs(lua_State *L);
 void vm_begin(struct vm *vm, uint64_t session, uint64_t call);
 void vm_end(struct vm *vm);
 
-/* Between these two its code runs on the main thread, and an interrupt is an error in it. */
+/* Between these two its code runs on the main thread, and an interrupt is an error in it: not enough memory, as far as
+ * Lua can tell; what it is, and where, is in the report. */
 void vm_enter(struct vm *vm);
 void vm_leave(struct vm *vm);
+
+/* Raises the error of the call that is interrupted. */
+int vm_interrupt_now(lua_State *L);
 
 /* Flushes the sessions if the thread is still running after that many instructions. */
 void vm_flush_after(lua_State *L, int instructions);
 
-/* What is called while an error goes up, and is not to be kept from its work by the next one: the message handler of
- * calls (execute.c), and what notes that a module is not being loaded any more (modules.c). */
-int vm_on_call_error(lua_State *L);
+/* Closes what require has opened (modules.c): called while an interrupt's error goes up, which the next one spares. */
 int vm_on_module_loaded(lua_State *L);
 
 /* ---- output.c: what is printed ---- */
@@ -193,6 +196,9 @@ int vm_open_package(lua_State *L); /* full: the package library and its require 
 
 /* Puts the top of the stack into the report's traceback, for an error of memory. `ud` is the VM. */
 void vm_note_where(void *ud);
+
+/* The same of any thread. */
+void vm_note_stack(struct vm *vm, lua_State *L);
 
 /* ---- crash.c ---- */
 

@@ -1,6 +1,6 @@
 /*
- * where.c - where a script was when memory ran out. Lua raises that error without calling a message handler,
- * so there is no traceback; and a recursion without end, the most common bug of all, meets the memory limit
+ * where.c - where a script was when memory ran out, or somebody interrupted it. Lua raises that error without calling
+ * a message handler, so there is no traceback; and a recursion without end, the most common bug of all, meets the memory limit
  * before it meets Lua's own. So the stack is looked at when a request is refused: into a buffer that exists
  * already, with calls that only read and allocate nothing.
  */
@@ -38,17 +38,23 @@ static void add_level(struct vm_report *report, const lua_Debug *at)
         add(report, " in function <%s:%d>", at->short_src, at->linedefined);
 }
 
-void vm_note_where(void *ud)
+void vm_note_stack(struct vm *vm, lua_State *L)
 {
-    struct vm *vm = ud;
     lua_Debug at;
     int level = 0;
     vm->report.traceback_length = 0;
     add(&vm->report, "stack traceback:");
-    for (; level < LEVELS && lua_getstack(vm->L, level, &at); level++) {
-        lua_getinfo(vm->L, "Sln", &at);
+    for (; level < LEVELS && lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sln", &at);
         add_level(&vm->report, &at);
     }
-    if (lua_getstack(vm->L, level, &at))
+    if (lua_getstack(L, level, &at))
         add(&vm->report, "\n\t...");
+}
+
+void vm_note_where(void *ud)
+{
+    struct vm *vm = ud;
+    if (!vm->noted)
+        vm_note_stack(vm, vm->L);
 }

@@ -271,8 +271,8 @@ static void test_finalizers(void **state)
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
         char text[600];
         snprintf(text, sizeof text,
-                 "collectgarbage('incremental', 1, 1000) local t, all = {}, {}\n"
-                 "for i = 1, 100 do t['k' .. i] = i end for i = 1, 1000 do all[i] = {i} end\n"
+                 "local t, all = {}, {} for i = 1, 100 do t['k' .. i] = i end for i = 1, 1000 do all[i] = {i} end\n"
+                 "collectgarbage('incremental', 1, 1000)\n"
                  "local left = 50 local function again() setmetatable({}, {__gc = function()\n"
                  "left = left - 1 if left > 0 then again() end %s end}) end again()\n"
                  "return all, t, {t, all}", acts[i]);
@@ -281,6 +281,9 @@ static void test_finalizers(void **state)
             continue;
         if (reply->head.type == SW_ERROR && reply->head.kind != SW_CONVERSION && reply->head.kind != SW_FAILED)
             fail_msg("kind %d: %s", reply->head.kind, reply->message);
+        served_ask(fd, SW_EXECUTE, ++call, "collectgarbage('generational')", NULL);
+        while (served_reply(fd)->head.type == SW_OUTPUT)
+            continue;
     }
 }
 
