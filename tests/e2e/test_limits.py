@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
 import pytest
 
 from bxrun import USER_ID, Bioxen
-from hostview import cgroups_of
+from delegation import can_delegate, delegated_groups, entering
+from hostview import place_for_groups
 from waiting import SLOW
-
-
-def has_controller(name: str) -> bool:
-    """Whether this process's own control group of `name` is one that it may make groups in."""
-    groups = cgroups_of(os.getpid())
-    if name in groups:
-        return os.access(groups[name], os.W_OK)
-    unified = groups.get("unified")
-    return unified is not None and name in (unified / "cgroup.controllers").read_text().split() and os.access(unified, os.W_OK)
 
 
 @pytest.mark.root
 def test_root_gets_control_groups(bx: Bioxen) -> None:
-    if not has_controller("memory"):
+    if place_for_groups("memory") is None:
         pytest.skip("this host has no memory controller for us")
     limits = bx.eval("print(1)", "--memory", "32MiB", "--cpus", "0.5", "--pids", "4").record["limits"]
     assert "cgroup-v" in limits["memory"]["enforced_by"]
@@ -55,37 +46,32 @@ def test_whole_processors_need_no_control_group(bx_user: Bioxen) -> None:
         assert bx_user.eval("print(1)", "--cpus", value).out == b"1\n"
 
 
+@pytest.mark.root
+@pytest.mark.skipif(not can_delegate(), reason="this host has no control groups that can be delegated")
 def test_delegated_control_groups_are_used(bx_user: Bioxen) -> None:
     """An ordinary user in a control group that was handed over gets the kernel's limits."""
-    if not bx_user.user:
-        pytest.skip("needs root to hand a control group over")
-    own = cgroups_of(os.getpid())
-    made = []
-    try:
-        for name in ("memory", "cpu", "pids"):
-            if name not in own:
-                pytest.skip("tried on cgroup v1 hosts only")
-            path = own[name] / f"bxtest-{os.getpid()}"
-            path.mkdir()
-            made.append(path)
-            for entry in (path, path / "tasks", path / "cgroup.procs"):
-                os.chown(entry, USER_ID, USER_ID)
-        enter = " && ".join(f"echo $$ > {path}/cgroup.procs" for path in made)
-        command = " ".join(f"'{word}'" for word in map(str, bx_user.command("run", "--cpus", "0.5", "--memory", "32MiB", "--report",
-                                                                            bx_user.work / "r.json", "-e", "print(1)")))
-        done = subprocess.run(["sh", "-c", f"{enter} && exec {command}"], capture_output=True, timeout=20 * SLOW, stdin=subprocess.DEVNULL)
-        assert (done.returncode, done.stdout) == (0, b"1\n"), done
-        report = (bx_user.work / "r.json").read_text()
-        assert "cgroup-v1" in report
-    finally:
-        for path in made:
-            for child in path.glob("bioxen-*"):
-                raise AssertionError(f"left behind: {child}")
-            path.rmdir()
+    with delegated_groups(USER_ID) as groups:
+        limits = bx_user.eval("print(1)", "--cpus", "0.5", "--memory", "32MiB", preexec_fn=entering(groups)).record["limits"]
+    for name in ("memory", "cpus", "pids"):
+        assert "cgroup-v" in limits[name]["enforced_by"], limits
+
+
+@pytest.mark.root
+@pytest.mark.probe
+@pytest.mark.skipif(not can_delegate(), reason="this host has no control groups that can be delegated")
+def test_delegated_control_groups_kill_and_are_removed(bx_user: Bioxen) -> None:
+    """The kernel's limit, met by native code; delegated_groups sees that no group is left."""
+    with delegated_groups(USER_ID) as groups:
+        code = """local p = require 'native_probe'
+        local at = p.call(9, 0, 256 << 20, 3, 0x22, -1, 0)
+        for page = 0, (256 << 8) - 1 do p.poke(at + (page << 12), 'x') end
+        print('ESCAPED')"""
+        result = bx_user.eval(code, "--memory", "32MiB", preexec_fn=entering(groups))
+    assert (result.record["outcome"], result.status) == ("memory", 137), result
 
 
 def test_cpu_share_is_enforced(bx: Bioxen) -> None:
-    if os.getuid() != 0 or not (has_controller("cpu")):
+    if place_for_groups("cpu") is None:
         pytest.skip("this host has no cpu controller for us")
     result = bx.eval("while true do end", "--cpus", "0.2", "--timeout", "2s")
     assert result.record["outcome"] == "timeout"

@@ -28,7 +28,7 @@ EATERS = {
 @pytest.mark.parametrize("name", EATERS)
 def test_is_an_error_that_can_be_caught(bx: Bioxen, name: str) -> None:
     code = f"local ok, message = pcall(function() {EATERS[name]} end) collectgarbage('restart') collectgarbage() print(ok, message)"
-    result = bx.eval(code, "--memory", "24MiB", "--timeout", f"{20 * SLOW:g}s")
+    result = bx.eval(code, "--memory", "24MiB", "--timeout", f"{20 * SLOW:g}s", deadline=30)
     assert (result.status, result.out) == (0, b"false\tnot enough memory\n"), result
     assert result.record["memory_peak"] <= 30 << 20
 

@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from waiting import wait_for
 
@@ -18,6 +19,8 @@ PR_SET_CHILD_SUBREAPER = 36
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUP_NAME = re.compile(r"bioxen-(\d+)(?:\.\d+)?")  # bioxen-<pid of the jailer>, and what a restart adds
+
+HAS_CHILDREN_FILE = Path("/proc/thread-self/children").exists()
 
 _started: set[int] = set()  # processes that a test holds a Popen of: never reaped here
 
@@ -64,7 +67,8 @@ def started(pid: int) -> None:
 
 def read_process(pid: int) -> Process | None:
     try:
-        text = Path("/proc", str(pid), "stat").read_text()
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
     head, _, tail = text.rpartition(")")
@@ -77,13 +81,33 @@ def processes() -> list[Process]:
     return [process for process in found if process]
 
 
-def descendants(pid: int) -> list[Process]:
-    children: dict[int, list[Process]] = {}
+def children_by_file(pid: int) -> list[Process]:
+    """From a file that not every kernel has. Where it is, a guest need not look at each of its processes."""
+    pids: list[str] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                pids += file.read().split()
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it has ended
+    return [process for process in map(read_process, map(int, pids)) if process]
+
+
+def family() -> Callable[[int], list[Process]]:
+    """What finds the children of a pid."""
+    if HAS_CHILDREN_FILE:
+        return children_by_file
+    by_parent: dict[int, list[Process]] = {}
     for process in processes():
-        children.setdefault(process.parent, []).append(process)
+        by_parent.setdefault(process.parent, []).append(process)
+    return lambda pid: by_parent.get(pid, [])
+
+
+def descendants(pid: int) -> list[Process]:
+    children = family()
     found, todo = [], [pid]
     while todo:
-        for child in children.get(todo.pop(), []):
+        for child in children(todo.pop()):
             found.append(child)
             todo.append(child.pid)
     return found
@@ -96,7 +120,11 @@ def alive(pid: int) -> bool:
 
 def orphans() -> list[Process]:
     """bioxen's processes, zombies too, that lost their parent and became ours."""
-    return [p for p in processes() if p.parent == os.getpid() and p.pid not in _started and p.name.startswith("bioxen")]
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []  # no child at all: nearly always, and cheaper than a look at every process
+    return [p for p in family()(os.getpid()) if p.pid not in _started and p.name.startswith("bioxen")]
 
 
 def adopted() -> list[Process]:
@@ -140,6 +168,19 @@ def cgroups_of(pid: int) -> dict[str, Path]:
             if name in mounts:
                 found[name] = mounts[name] / path.lstrip("/")
     return found
+
+
+def place_for_groups(controller: str) -> Path | None:
+    """Where whoever runs the tests may make a group with this controller: in v1 below its own group, in v2 beside it."""
+    own = cgroups_of(os.getpid())
+    if controller in own:
+        return own[controller] if os.access(own[controller], os.W_OK) else None
+    path = own.get("unified")
+    while path is not None and path != CGROUP_ROOT.parent:
+        if os.access(path, os.W_OK) and controller in (path / "cgroup.subtree_control").read_text().split():
+            return path
+        path = path.parent
+    return None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "sandbox/lock.h"
@@ -55,7 +56,7 @@ static void write_sealed(void)
 /* The orchestrator's filter is around it: abort must still end. */
 static void abort_locked(void)
 {
-    if (sb_lock_filter(SB_FILTER_ORCHESTRATOR) == 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && sb_lock_filter(SB_FILTER_ORCHESTRATOR) == 0)
         abort();
 }
 
