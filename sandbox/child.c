@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -25,6 +26,7 @@ static const struct {
      * namespace, its empty root, its session without a terminal
      */
     {"name", sb_step_name},                       /* nobody takes it for the jailer */
+    {"personality", sb_step_personality},         /* Linux, with random addresses, whatever the caller has */
     {"signals", sb_step_signals},                 /* nothing blocked, nothing ignored */
     {"cgroup", sb_step_cgroup},                   /* v1: joins by itself; v2: was born in it */
     {"cgroup namespace", sb_step_cgroup_namespace},
@@ -65,6 +67,16 @@ void sb_child_run(struct sb_child *child)
 int sb_step_name(struct sb_child *child)
 {
     return prctl(PR_SET_NAME, child->plan->argv[0], 0, 0, 0) == 0 ? 0 : -errno;
+}
+
+/*
+ * It goes through exec. A caller's READ_IMPLIES_EXEC would make the VM's heap executable, ADDR_NO_RANDOMIZE its
+ * addresses those of every other VM.
+ */
+int sb_step_personality(struct sb_child *child)
+{
+    (void)child;
+    return personality(PER_LINUX) >= 0 ? 0 : -errno;
 }
 
 int sb_step_signals(struct sb_child *child)

@@ -119,6 +119,7 @@ const char *sb_child_step_name(int step);
 
 /* Each returns 0 or -errno. */
 int sb_step_name(struct sb_child *child);         /* child.c */
+int sb_step_personality(struct sb_child *child);
 int sb_step_signals(struct sb_child *child);
 int sb_step_wait(struct sb_child *child);
 int sb_step_descriptors(struct sb_child *child);

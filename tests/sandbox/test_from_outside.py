@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 
 import hostview
 from bxrun import USER_ID, Bioxen, Running, private_directory, remove_tree, user_skip_reason
+from delegation import can_delegate, delegated_groups, entering
 from hostview import NAMESPACES, Process
 
 pytestmark = pytest.mark.root  # /proc/<pid> of another uid is root's to read
 
 FIRST_UID = 0x70000000
+ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC = 0x0040000, 0x0400000
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 
@@ -34,13 +37,14 @@ def jail(request: pytest.FixtureRequest) -> Iterator[Inside]:
         pytest.skip(reason)
     work = private_directory()
     bx = Bioxen(work, user=who == "user")
-    options = ["--cpus", "0.2"] if who == "root" else []
     with ExitStack() as stack:
+        groups = stack.enter_context(delegated_groups(USER_ID)) if bx.user and can_delegate() else []
+        options = ["--cpus", "0.2"] if groups or not bx.user else []
         stack.callback(remove_tree, work)
         if bx.user:
             os.chown(work, USER_ID, USER_ID)
         script = bx.write("s.lua", "print('up') while true do end")
-        running = bx.start("run", "--profile", profile, "--memory", "32MiB", "--pids", "7", *options, script)
+        running = bx.start("run", "--profile", profile, "--memory", "32MiB", "--pids", "7", *options, script, preexec_fn=entering(groups))
         stack.callback(lambda: (running.cli.terminate(), running.cli.communicate()))
         running.wait_line()
         yield Inside(running, profile, bx.user)
@@ -181,6 +185,21 @@ def test_memory_maps(jail: Inside) -> None:
             assert "bioxen-vm" in fields[5], line
         if len(fields) == 6 and "bioxen-vm" in fields[5]:
             assert int(fields[0].split("-")[0], 16) > 0x500000000000, line
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_personality_of_the_caller_is_not_the_vms(request: pytest.FixtureRequest, profile: str, who: str) -> None:
+    """setarch -R -X: no random addresses, and what can be read can be run."""
+    bx = request.getfixturevalue("bx" if who == "root" else "bx_user")
+    switch = ctypes.CDLL(None).personality
+    places = set()
+    for _ in range(3):
+        with bx.busy(profile=profile, preexec_fn=lambda: switch(ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC)) as running:
+            assert (running.vm.proc / "personality").read_text() == "00000000\n"
+            lines = (running.vm.proc / "maps").read_text().splitlines()
+            assert not [line for line in lines if "rwx" in line]
+            places.add(lines[0])
+    assert len(places) == 3, places
 
 
 def test_stranger_may_not_look(jail: Inside) -> None:
