@@ -167,6 +167,10 @@ void sb_cgroup_find(struct sb_cgroup_host *host, int proc_fd, pid_t owner)
     read_own(proc_fd, &places);
     if (!guess_all(&places))
         read_mounts(proc_fd, &places);
+    if (places.directory[SB_CPU][0] != '\0')
+        host->seen = SB_BY_CGROUP_V1;
+    else if (places.directory[UNIFIED][0] != '\0')
+        host->seen = SB_BY_CGROUP_V2;
     use_v2(host, &places);
     if (host->ops == NULL)
         use_v1(host, &places);

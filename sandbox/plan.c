@@ -28,15 +28,26 @@ static int check_fds(const struct sb_spec *spec, struct sb_error *err)
     return 0;
 }
 
-static int refuse_cpus(const struct sb_host *host, struct sb_error *err)
+/* What gets a cgroup with the cpu controller, by what this process sees of cgroups, and where it has some already. */
+static const char *cpus_remedy(const struct sb_host *host)
 {
+    const struct sb_cgroup_host *cgroups = &host->cgroups;
+    if (cgroups->seen == SB_BY_NOTHING)
+        return "no hierarchy with it is mounted in /sys/fs/cgroup";
     if (host->privileged)
-        return sb_fail(err, ENOTSUP,
-                       "nothing here can enforce the limit cpus: no cgroup with the cpu controller can be "
-                       "written: is /sys/fs/cgroup mounted, and not read-only?");
+        return "is /sys/fs/cgroup mounted read-only?";
+    if (cgroups->seen == SB_BY_CGROUP_V2 && cgroups->ops == NULL)
+        return "start it by systemd-run --user --scope -p Delegate=yes";
+    return "root can delegate one";
+}
+
+static int refuse_cpus(const struct sb_host *host, uint32_t milli, struct sb_error *err)
+{
     return sb_fail(err, ENOTSUP,
-                   "nothing here can enforce the limit cpus: no cgroup with the cpu controller is delegated "
-                   "to this user: start it by systemd-run --user --scope -p Delegate=yes");
+                   "nothing here can enforce the limit cpus=%u.%03u: no cgroup with the cpu controller %s: %s "
+                   "(bioxen doctor says what mends it)",
+                   milli / 1000, milli % 1000, host->privileged ? "can be written" : "is delegated to this user",
+                   cpus_remedy(host));
 }
 
 static int choose_enforcers(const struct sb_host *host, const struct sb_spec *spec, struct sb_plan *plan,
@@ -51,7 +62,7 @@ static int choose_enforcers(const struct sb_host *host, const struct sb_spec *sp
     else
         plan->cpus_by = sb_cgroup_uses(&host->cgroups, limits, SB_CPU) ? group : SB_BY_NOTHING;
     if (plan->cpus_by == SB_BY_NOTHING && (spec->required & SB_LIMIT_CPUS) != 0)
-        return refuse_cpus(host, err);
+        return refuse_cpus(host, limits->cpus_milli, err);
     return 0;
 }
 

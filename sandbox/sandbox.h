@@ -60,6 +60,7 @@ struct sb_cgroup_ops;
 struct sb_cgroup_host {
     const struct sb_cgroup_ops *ops;
     int base[SB_CONTROLLERS]; /* where our groups are made; -1: this controller is not ours to use */
+    enum sb_enforcer seen;    /* the version in which this process sees the cpu controller, ours to use or not */
     uint64_t device[SB_CONTROLLERS]; /* v1 controllers that share a hierarchy have the same */
     pid_t owner;              /* part of every group's name; 0: not looked for yet */
     uint32_t next;

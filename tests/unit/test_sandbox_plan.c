@@ -92,9 +92,15 @@ static void test_what_nothing_enforces(void **state)
     spec.required = SB_LIMIT_CPUS;
     assert_int_equal(sb_plan_make(&host, &spec, &plan, &err), -ENOTSUP);
     assert_non_null(strstr(err.text, "/sys/fs/cgroup"));
+    assert_non_null(strstr(err.text, "cpus=0.500"));
     host.privileged = false;
+    host.cgroups.seen = SB_BY_CGROUP_V2;
     assert_int_equal(sb_plan_make(&host, &spec, &plan, &err), -ENOTSUP);
     assert_non_null(strstr(err.text, "systemd-run --user --scope"));
+    host.cgroups.seen = SB_BY_CGROUP_V1;
+    assert_int_equal(sb_plan_make(&host, &spec, &plan, &err), -ENOTSUP);
+    assert_null(strstr(err.text, "systemd-run"));
+    assert_non_null(strstr(err.text, "root can delegate one (bioxen doctor says what mends it)"));
     spec.required = SB_LIMIT_MEMORY | SB_LIMIT_PIDS;
     assert_int_equal(sb_plan_make(&host, &spec, &plan, &err), 0);
 }
