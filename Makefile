@@ -1,4 +1,4 @@
-# bioxen: how it is built, tested and installed.       make | demo | check | asan | lint | fuzz | bench | install
+# bioxen: how it is built, tested and installed.       make | demo | check | check-guest | asan | lint | fuzz | bench | install
 #
 # Everything is found by wildcard; to add a file is to write it:
 #   src/<folder>/x.c, sandbox/x.c     goes into that folder's archive; main.c is the program's own
@@ -248,7 +248,7 @@ $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(TEST_LINK) $(TEST_LDFLAGS_$(@F)) -o $@ $< $(ALL_ARCHIVES) -lcmocka $(ALL_LIBS)
 
-.PHONY: tests check asan lint fuzz bench demo setup
+.PHONY: tests check check-guest asan lint fuzz bench demo setup
 setup:
 	@scripts/setup
 tests: programs python $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS) $(EXAMPLES) $(EXAMPLES:%=%-static)
@@ -256,6 +256,11 @@ tests: programs python $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS) $(EXA
 check: setup
 	@$(MAKE) -j$(JOBS) tests
 	@BIOXEN_BUILD=$(B) $(PYTHON) tests/run $(TESTS)
+# The same tests under another kernel with pure cgroup v2, in an emulator (docs/kernels.md).
+check-guest: setup
+	@BIOXEN_BUILD=$(B) scripts/setup guest
+	@$(MAKE) -j$(JOBS) tests
+	@BIOXEN_BUILD=$(B) $(PYTHON) tests/guest/run $(TESTS)
 asan: setup
 	@$(MAKE) -j$(JOBS) B=$(B)/asan GEN=$(GEN) SANITIZE=asan tests
 	@BIOXEN_BUILD=$(B)/asan $(PYTHON) tests/run --sanitize $(TESTS)
