@@ -14,10 +14,11 @@ import logging
 from .errors import (BioxenError, ConversionError, HostError, LuaError, LuaSyntaxError, SandboxViolation, VMDied,
                      VMExists, VMMemoryError, VMNotFound, VMTimeoutError)
 from .events import Event, EventStream
+from .futures import CallFuture
 from .manager import VMManager
 from .records import DeathRecord, Limit, Stats
 from .version import VERSION
-from .vm import VM, CallFuture
+from .vm import VM
 
 __all__ = [
     "BioxenError", "CallFuture", "ConversionError", "DeathRecord", "Event", "EventStream", "HostError", "Limit", "LuaError",

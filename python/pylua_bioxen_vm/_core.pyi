@@ -20,11 +20,14 @@ EXPIRED: int
 REFUSED: int
 NO_MEMORY: int
 FORGOTTEN: int
+CANCEL_DONE: int
+CANCEL_BEFORE: int
+CANCEL_LATE: int
 
 _Listener = Optional[Callable[[int, bytes], object]]
 
 class Call:
-    def cancel(self) -> None: ...
+    def cancel(self) -> int: ...
 
 class Life:
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import concurrent.futures
 import logging
 import os
 import signal
@@ -60,10 +59,7 @@ def _hand_out(core: _core.Core) -> None:
         if batch is None:
             return
         for future, ok, value in batch:
-            try:
-                (future.set_result if ok else future.set_exception)(value)
-            except concurrent.futures.InvalidStateError:
-                pass  # it was cancelled meanwhile
+            future._finish(ok, value)
 
 
 class _Runtime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import concurrent.futures
 import contextlib
 import itertools
 import os
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, TextIO
 
 from . import _core, errors, spec, units
 from .errors import BioxenError, VMNotFound
+from .futures import CallFuture
 from .records import DeathRecord, Stats, death_record
 
 if TYPE_CHECKING:
@@ -28,22 +28,6 @@ _REPORT = 30.0
 _handles: weakref.WeakValueDictionary[int, VM] = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
 _process = os.urandom(16)  # a handle that was pickled is found again in the process with the same
-
-
-class CallFuture(concurrent.futures.Future):  # type: ignore[type-arg]
-    """The result of a submitted call. cancel() ends the call also when it runs already."""
-
-    _call: _core.Call | None = None
-
-    def cancel(self) -> bool:
-        if not super().cancel():
-            return False
-        token = object()
-        if self.__dict__.setdefault("_cancelled_by", token) is token:
-            self.set_running_or_notify_cancel()
-            if self._call is not None:
-                self._call.cancel()
-        return True
 
 
 class _Listener:

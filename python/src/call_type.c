@@ -54,6 +54,11 @@ PyObject *call_value(struct call *call)
     }
 }
 
+PyObject *call_claim(struct call *call)
+{
+    return atomic_exchange(&call->future, NULL);
+}
+
 /* ---- output as it comes ---- */
 
 static int tell(PyObject *listener, const struct log *news)
@@ -90,18 +95,21 @@ int call_tell_output(struct call *call)
 {
     struct log news;
     int rc;
-    if (call->listener == NULL)
+    PyObject *listener = call->listener;
+    if (listener == NULL)
         return 0;
+    Py_INCREF(listener); /* a cancel() may drop it meanwhile */
     Py_BEGIN_ALLOW_THREADS
     rc = copy_news(call, &news);
     Py_END_ALLOW_THREADS
-    if (rc > 0)
-        return 0;
-    if (rc < 0)
-        return PyErr_NoMemory(), -1;
-    rc = tell(call->listener, &news);
-    log_fini(&news);
-    return rc;
+    if (rc == 0) {
+        rc = tell(listener, &news);
+        log_fini(&news);
+    } else if (rc < 0) {
+        PyErr_NoMemory();
+    }
+    Py_DECREF(listener);
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- the handle ---- */
@@ -123,10 +131,18 @@ static PyObject *call_cancel(PyObject *self, PyObject *nothing)
     (void)nothing;
     if (core_manager(((struct call_handle *)self)->core) == NULL)
         return NULL;
+    if (call->cancelled)
+        return PyLong_FromLong(CANCEL_BEFORE);
+    PyObject *future = call_claim(call);
+    if (future == NULL)
+        return PyLong_FromLong(CANCEL_LATE);
+    call->cancelled = true;
+    Py_CLEAR(call->listener);
     Py_BEGIN_ALLOW_THREADS
     life_cancel(call->life, call);
     Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_DECREF(future);
+    return PyLong_FromLong(CANCEL_DONE);
 }
 
 static void call_dealloc(PyObject *self)

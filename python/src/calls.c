@@ -36,6 +36,38 @@ static struct timespec absolute(uint64_t us)
     return (struct timespec){(time_t)(us / 1000000u), (long)(us % 1000000u) * 1000};
 }
 
+/* ---- room for answers ---- */
+
+/* One block is kept for the next large answer: fresh memory from the kernel costs more than copying into it. */
+struct block {
+    size_t capacity;
+    char bytes[];
+};
+
+#define BLOCK_MIN (64u * 1024)
+#define BLOCK_MAX (4u * 1024 * 1024)
+
+static _Atomic(struct block *) spare_block;
+
+static struct block *block_new(size_t length)
+{
+    struct block *block = length < BLOCK_MIN ? NULL : atomic_exchange(&spare_block, NULL);
+    if (block != NULL && block->capacity >= length)
+        return block;
+    free(block);
+    block = malloc(sizeof *block + length);
+    if (block != NULL)
+        block->capacity = length;
+    return block;
+}
+
+static void block_free(struct block *block)
+{
+    if (block != NULL && block->capacity >= BLOCK_MIN && block->capacity <= BLOCK_MAX)
+        block = atomic_exchange(&spare_block, block);
+    free(block);
+}
+
 /* ---- lives and calls as objects ---- */
 
 static atomic_uint_fast64_t serials;
@@ -103,8 +135,7 @@ void call_unref(struct call *call)
         return;
     life_unref(call->life);
     log_fini(&call->output);
-    if (call->bytes != call->small)
-        free(call->bytes);
+    block_free(call->block);
     sem_destroy(&call->wake);
     free(call);
 }
@@ -208,10 +239,9 @@ static void end_session(struct life *life, bool broken)
 static int keep_answer(struct call *call, const struct bioxen_reply *reply)
 {
     size_t length = reply->bytes.length + reply->message.length + reply->traceback.length;
-    char *to = length <= CALL_SMALL ? call->small : malloc(length);
-    if (to == NULL)
+    if (length > CALL_SMALL && (call->block = block_new(length)) == NULL)
         return -ENOMEM;
-    call->bytes = to;
+    char *to = call->bytes = call->block != NULL ? call->block->bytes : call->small;
     const struct bioxen_string parts[] = {reply->bytes, reply->message, reply->traceback};
     for (size_t i = 0; i < 3; i++) {
         if (parts[i].length > 0)

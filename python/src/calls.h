@@ -46,13 +46,16 @@ struct call {
     /* the answer: `bytes` has its values, then message and traceback */
     enum bioxen_failure failure; /* 0: a result */
     char *bytes, small[CALL_SMALL];
+    struct block *block;         /* where they are when they are not small */
     size_t value_length, message_length, traceback_length;
     /* what it printed: the last CALL_OUTPUT_MAX bytes of it; `streams` keeps which came from where */
     struct log output;
     uint64_t told; /* how much of it was handed to a listener */
     /* one who waits */
     sem_t wake;
-    void *future, *listener; /* Python objects, not touched here; no future: nobody wants the answer */
+    _Atomic(void *) future; /* a Python object, not touched here; NULL: nobody wants the answer, or not any more */
+    void *listener;         /* likewise */
+    bool cancelled;         /* guarded by the GIL */
     /* under the dispatcher's lock */
     struct call *next_done;
     bool queued;             /* among its done */

@@ -26,6 +26,9 @@ enum {
     CORE_FORGOTTEN = 104, /* the manager belongs to the process that this one was forked from */
 };
 
+/* What Call.cancel did: it cancelled; somebody had before; it came too late. */
+enum { CANCEL_DONE, CANCEL_BEFORE, CANCEL_LATE };
+
 /* ---- values (values_put.c, values_read.c) ---- */
 
 /* Writes the items of a tuple. Returns 0, or -1 with a Python exception. */
@@ -70,6 +73,9 @@ int await_answer(struct manager *manager, struct waiter *waiter, struct life *li
 
 /* A handle for a call that was submitted. */
 PyObject *call_object(struct call *call, PyObject *core);
+
+/* Whoever gets the future, with its reference, ends it: the dispatcher or cancel(); NULL: somebody did before. */
+PyObject *call_claim(struct call *call);
 
 /* The value that a call returned, or NULL with the exception that stands for its failure. */
 PyObject *call_value(struct call *call);

@@ -100,29 +100,25 @@ static int deliver(PyObject *batch, PyObject *future, PyObject *value)
     return rc;
 }
 
-static void release(struct call *call)
-{
-    Py_CLEAR(call->future);
-    Py_CLEAR(call->listener);
-}
-
-/* A listener that fails fails its call, which is ended. */
+/* A listener that fails fails its call, which is ended. Whoever has the future drops the listener. */
 static int settle(struct manager *manager, PyObject *batch, struct call *call)
 {
-    if (call->future == NULL)
-        return 0;
     bool over = call->state != CALL_WAITING;
-    bool told = call_tell_output(call) == 0;
-    if (told && !over)
+    bool told = call->future == NULL || call_tell_output(call) == 0;
+    PyObject *future = told && !over ? NULL : call_claim(call);
+    if (future == NULL)
         return 0;
-    int rc = deliver(batch, call->future, told ? call_value(call) : NULL);
-    Py_BEGIN_ALLOW_THREADS
-    if (over)
-        dispatcher_set_due(&manager->dispatcher, call, 0);
-    else
-        life_cancel(call->life, call);
-    Py_END_ALLOW_THREADS
-    release(call);
+    int rc = deliver(batch, future, told ? call_value(call) : NULL);
+    if (call->deadline_us != 0 || !over) {
+        Py_BEGIN_ALLOW_THREADS
+        if (over)
+            dispatcher_set_due(&manager->dispatcher, call, 0);
+        else
+            life_cancel(call->life, call);
+        Py_END_ALLOW_THREADS
+    }
+    Py_CLEAR(call->listener);
+    Py_DECREF(future);
     return rc;
 }
 

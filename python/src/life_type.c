@@ -51,8 +51,10 @@ struct request {
     struct bioxen_string text_bytes, value_bytes;
 };
 
-/* One set of buffers is kept between calls; the GIL guards it. */
+/* One buffer is kept between calls, unless it is larger: fresh memory costs more than the copy. The GIL guards it. */
 static bioxen_values *spare;
+
+#define SPARE_MAX (4u * 1024 * 1024)
 
 static bioxen_values *take_values(void)
 {
@@ -68,7 +70,7 @@ static void give_values_back(bioxen_values *values, size_t used)
 {
     if (values == NULL)
         return;
-    if (spare == NULL && used < 65536)
+    if (spare == NULL && used <= SPARE_MAX)
         spare = values;
     else
         bioxen_values_free(values);
@@ -275,8 +277,9 @@ static PyObject *submit(PyObject *self, struct life *life, struct request *reque
     rc = life_send(life, call, (enum bioxen_call)request->kind, request->text_bytes, request->value_bytes, &err);
     Py_END_ALLOW_THREADS
     if (rc != 0) {
-        Py_DECREF(request->future);
+        Py_XDECREF(call_claim(call));
         Py_XDECREF((PyObject *)call->listener);
+        call->listener = NULL;
         Py_DECREF(handle);
         handle = send_failed(life, rc, &err);
     }

@@ -44,6 +44,8 @@ static int exec_module(PyObject *module)
         {"FAILED_TOO_LARGE", BIOXEN_FAILED_TOO_LARGE}, {"DIED", CORE_DIED},
         {"EXPIRED", CORE_EXPIRED}, {"REFUSED", CORE_REFUSED},
         {"NO_MEMORY", CORE_NO_MEMORY}, {"FORGOTTEN", CORE_FORGOTTEN},
+        {"CANCEL_DONE", CANCEL_DONE}, {"CANCEL_BEFORE", CANCEL_BEFORE},
+        {"CANCEL_LATE", CANCEL_LATE},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) != 0)

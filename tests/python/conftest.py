@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from pathlib import Path
 from typing import Iterator
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from bxrun import REPOSITORY, build_directory
 
+set_hypothesis_home_dir(str(build_directory() / "hypothesis"))
 PACKAGE = REPOSITORY / "python"
 sys.path.insert(0, str(PACKAGE))
 os.environ["BIOXEN_PROGRAMS"] = str(build_directory())
