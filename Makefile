@@ -30,6 +30,8 @@ say = $(if $(VERBOSE),,@printf '  %-6s %s\n' $(1) $@;)
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-format-nonliteral -Wvla -Wconversion -Wno-sign-conversion
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
 LUA_LIBS   := $(or $(shell pkg-config --libs lua5.4 2>/dev/null),-llua5.4)
+# src/vm/collect.c stands in the place of two of Lua's functions, which takes the static library.
+LUA_LINK   := -Wl,--wrap=luaC_fullgc,--wrap=lua_getallocf -Wl,-Bstatic $(LUA_LIBS)
 CPPFLAGS += -D_GNU_SOURCE -I. -Isrc -I$(GEN) $(LUA_CFLAGS)
 C11     := -std=gnu11 $(WARN) $(WERROR)
 CF      := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
@@ -102,7 +104,7 @@ JAILER_LINK  := $(call main,$H,jailer) $(MUSL_OBJ) $A/jailer.a $A/libsandbox.a $
 JAILER_LIBS  := -lcap
 VM_LINK      := $(call main,$V,vm) $(call objects,$V,src/vm) $L/vm-common.a $L/vm-lock.a
 PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,tests/probe) $L/vm-common.a $L/vm-lock.a
-VM_LIBS      := $(LUA_LIBS) -lmsgpackc -lm
+VM_LIBS      := $(LUA_LINK) -lmsgpackc -lm
 VM_LDFLAGS   := $(LINK) $(STATIC)
 
 .PHONY: all programs libraries python help
@@ -242,7 +244,7 @@ $S/python/%.o: PIC_CFLAGS = $(PY_CFLAGS)
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c tests/client/test_*.c))
 ALL_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
-ALL_LIBS   := -lcap -lyaml -ljansson -lmsgpackc $(LUA_LIBS) -lm
+ALL_LIBS   := -lcap -lyaml -ljansson -lmsgpackc $(LUA_LINK) -Wl,-Bdynamic -lm
 TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
 $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 	@mkdir -p $(@D)

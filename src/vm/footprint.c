@@ -3,8 +3,9 @@
  *
  * A heap seldom shrinks at its end: one live block there holds all. When memory runs short, free pages inside
  * the heap are given back, and the heap counts for less than its length from then on. How much less is a
- * lower bound, made of malloc's own figures: each free piece is whole pages but for two at most. As the holes fill
- * again the heap counts for more, by as much as its live blocks have grown.
+ * lower bound, made of malloc's own figures: each free piece is whole pages but for two at most. Every block that
+ * malloc hands out then may fill a hole, and counts; that others are freed does not make up for it, because their
+ * pages stay.
  */
 #include "footprint.h"
 
@@ -24,27 +25,30 @@ void vm_footprint_init(struct vm_footprint *footprint)
     *footprint = (struct vm_footprint){.start = now, .end = now, .filled = VM_ALL_OF_IT};
 }
 
-/* With the heap's end at `end`. */
-static size_t count(const struct vm_footprint *footprint, uintptr_t end, size_t live)
+/* Of the heap that ends at `end`. It can end before it began, when what the process had before has become free. */
+static size_t length_of(const struct vm_footprint *footprint, uintptr_t end)
 {
-    size_t length = end - footprint->start, filled = footprint->filled;
-    if (filled != VM_ALL_OF_IT && live > footprint->live)
-        filled += live - footprint->live;
-    return (filled < length ? filled : length) + footprint->mapped;
+    return end > footprint->start ? end - footprint->start : 0;
 }
 
-size_t vm_footprint_now(const struct vm_footprint *footprint, size_t live)
+static size_t count(const struct vm_footprint *footprint, uintptr_t end)
 {
-    return count(footprint, footprint->end, live);
+    size_t length = length_of(footprint, end);
+    return (footprint->filled < length ? footprint->filled : length) + footprint->mapped;
 }
 
-int vm_footprint_measure(struct vm_footprint *footprint, size_t live, size_t ceiling)
+size_t vm_footprint_now(const struct vm_footprint *footprint)
+{
+    return count(footprint, footprint->end);
+}
+
+int vm_footprint_measure(struct vm_footprint *footprint, size_t ceiling)
 {
     uintptr_t end = (uintptr_t)sbrk(0);
-    if (end > footprint->end && count(footprint, end, live) > ceiling)
+    if (end > footprint->end && count(footprint, end) > ceiling)
         return -1;
     footprint->end = end;
-    return vm_footprint_now(footprint, live) <= ceiling ? 0 : -1;
+    return vm_footprint_now(footprint) <= ceiling ? 0 : -1;
 }
 
 /* Does the syscall filter let free pages go? (Tried on a page that is not in use.) */
@@ -54,7 +58,7 @@ static bool can_give_back(void)
     return madvise(page, PAGE, MADV_DONTNEED) == 0;
 }
 
-void vm_footprint_trim(struct vm_footprint *footprint, size_t live)
+void vm_footprint_trim(struct vm_footprint *footprint)
 {
     malloc_trim(0);
     uintptr_t end = (uintptr_t)sbrk(0);
@@ -65,9 +69,7 @@ void vm_footprint_trim(struct vm_footprint *footprint, size_t live)
     size_t kept = info.fsmblks + info.ordblks * KEPT_OF_A_PIECE;
     if (info.fordblks <= kept || !can_give_back())
         return;
-    size_t holes = info.fordblks - kept, length = footprint->end - footprint->start;
-    if (holes < length) {
+    size_t holes = info.fordblks - kept, length = length_of(footprint, footprint->end);
+    if (holes < length)
         footprint->filled = length - holes;
-        footprint->live = live;
-    }
 }

@@ -12,8 +12,7 @@ struct vm_footprint {
     uintptr_t start; /* where the heap began */
     uintptr_t end;   /* where it ends at most: it may have become smaller since that was looked at */
     size_t mapped;   /* bytes of mappings */
-    size_t filled;   /* bytes of the heap that had pages when it was looked through, VM_ALL_OF_IT when all may have */
-    size_t live;     /* bytes of live blocks in the heap then */
+    size_t filled;   /* bytes of the heap that may have pages, counted since it was looked through; or VM_ALL_OF_IT */
 };
 
 #define VM_ALL_OF_IT SIZE_MAX
@@ -21,15 +20,14 @@ struct vm_footprint {
 /* What the process has so far does not count. */
 void vm_footprint_init(struct vm_footprint *footprint);
 
-/* Bytes, never less than what the kernel counts as far as that can be known here. `live` is what is in use of
- * the heap. */
-size_t vm_footprint_now(const struct vm_footprint *footprint, size_t live);
+/* Bytes, never less than what the kernel counts as far as that can be known here. */
+size_t vm_footprint_now(const struct vm_footprint *footprint);
 
 /* Looks where the heap ends. Accepts that if it is all within `ceiling` bytes, else returns -1. */
-int vm_footprint_measure(struct vm_footprint *footprint, size_t live, size_t ceiling);
+int vm_footprint_measure(struct vm_footprint *footprint, size_t ceiling);
 
 /* Gives free memory back to the kernel, from the end of the heap and from holes in it, and counts anew. Takes
  * milliseconds in a large heap. */
-void vm_footprint_trim(struct vm_footprint *footprint, size_t live);
+void vm_footprint_trim(struct vm_footprint *footprint);
 
 #endif

@@ -97,7 +97,7 @@ static size_t mapping(void *block, size_t size)
 }
 
 /* Takes a block of that cost from its list, or NULL. Any block on a list is at least as large as its list
- * says. */
+ * says. A block on a list counts as used: it comes and goes without a look at any limit. */
 static inline void *take_kept(struct vm_heap *heap, size_t bytes)
 {
     struct vm_heap_block **list = &heap->lists[bytes / 16], *block = *list;
@@ -125,60 +125,49 @@ static void give_back_kept(struct vm_heap *heap)
         for (void *block; (block = heap->lists[i]) != NULL; free(block))
             heap->lists[i] = heap->lists[i]->next;
     }
+    heap->used -= heap->kept;
     heap->kept = 0;
 }
 
-/* Live blocks that are not mappings of their own. */
-static size_t live(const struct vm_heap *heap)
+static inline bool has_holes(const struct vm_heap *heap)
 {
-    return heap->used > heap->footprint.mapped ? heap->used - heap->footprint.mapped : 0;
+    return unlikely(heap->footprint.filled != VM_ALL_OF_IT);
 }
 
-static inline size_t footprint(const struct vm_heap *heap)
-{
-    const struct vm_footprint *f = &heap->footprint;
-    return likely(f->filled == VM_ALL_OF_IT) ? f->end - f->start + f->mapped : vm_footprint_now(f, live(heap));
-}
-
-/* While the heap has holes, live blocks may grow by what the footprint leaves, and then it is looked at again. */
-static void set_limit(struct vm_heap *heap)
-{
-    heap->limit = heap->ceiling;
-    if (heap->footprint.filled == VM_ALL_OF_IT)
-        return;
-    size_t now = footprint(heap), room = now < heap->ceiling ? heap->ceiling - now : 0;
-    if (heap->used + room < heap->ceiling)
-        heap->limit = heap->used + room;
-}
-
-static void change_mapped(struct vm_heap *heap, size_t from, size_t to)
-{
-    if (likely(from == to))
-        return;
-    heap->footprint.mapped += to - from;
-    set_limit(heap);
-}
-
+/* While the heap has holes, every block that comes from malloc is looked at: see is_too_much. */
 static void trim(struct vm_heap *heap)
 {
     give_back_kept(heap);
-    vm_footprint_trim(&heap->footprint, live(heap));
-    set_limit(heap);
+    vm_footprint_trim(&heap->footprint);
+    heap->limit = has_holes(heap) ? 0 : heap->ceiling;
 }
 
 /* Looks at what malloc has taken of the kernel. Returns whether that is within the ceiling. */
 static bool measure(struct vm_heap *heap)
 {
-    return vm_footprint_measure(&heap->footprint, live(heap), heap->ceiling) == 0;
+    return vm_footprint_measure(&heap->footprint, heap->ceiling) == 0;
+}
+
+static inline bool fits(const struct vm_heap *heap, size_t more)
+{
+    return more <= heap->ceiling && vm_footprint_now(&heap->footprint) <= heap->ceiling - more;
+}
+
+/* A block has come from malloc: it fills holes, unless it is a mapping. */
+static inline void note_filled(struct vm_heap *heap, size_t bytes, size_t mapped)
+{
+    if (has_holes(heap) && mapped == 0)
+        heap->footprint.filled += bytes;
+    heap->footprint.mapped += mapped;
 }
 
 static inline void release(struct vm_heap *heap, void *block, size_t size)
 {
     size_t bytes = cost(size);
-    heap->used -= bytes;
-    if (keep(heap, block, bytes))
+    if (likely(keep(heap, block, bytes)))
         return;
-    change_mapped(heap, mapping(block, size), 0);
+    heap->used -= bytes;
+    heap->footprint.mapped -= mapping(block, size);
     free(block);
 }
 
@@ -191,6 +180,7 @@ static void *refuse(struct vm_heap *heap, size_t size)
 {
     if (heap->L != NULL && lua_gc(heap->L, LUA_GCISRUNNING) == 0)
         heap->refused = size;
+    heap->skip_collection = false;
     if (heap->on_refusal != NULL)
         heap->on_refusal(heap);
     return NULL;
@@ -203,10 +193,12 @@ static bool refused_before(struct vm_heap *heap, size_t size)
     return same;
 }
 
-/* May `more` bytes of live blocks be added for a request of that size? (No limit is so high that this wraps.) */
+/* Can `more` bytes of blocks not be added for a request of that size? (No limit is so high that this wraps.) */
 static inline bool is_too_much(const struct vm_heap *heap, size_t size, size_t more)
 {
-    return size > heap->ceiling || heap->used + more > heap->limit;
+    if (likely(size <= heap->ceiling && heap->used + more <= heap->limit))
+        return false;
+    return !has_holes(heap) || size > heap->ceiling || heap->used + more > heap->ceiling || !fits(heap, more);
 }
 
 /* Does a new block lie in memory that the process did not have? What malloc asks the kernel for is for the
@@ -218,16 +210,21 @@ static inline bool is_beyond(const struct vm_heap *heap, const void *block, size
 }
 
 /*
- * Undoes an allocation that took the process above its ceiling. What is left of its memory lies beyond the end
- * that was accepted, which stays where it was, and so is refused again: else every refusal would grant the
+ * Undoes an allocation that took the process above its ceiling. A large one goes back to the kernel: what stays at
+ * the heap's end would make every smaller request look as if it were too much. What is left of a small one lies beyond
+ * the end that was accepted, which stays where it was, and so is refused again: else every refusal would grant the
  * next request a page, and the script would creep on with a full collection for each.
  */
 static void undo(struct vm_heap *heap, void *block, size_t size)
 {
     heap->used -= cost(size);
-    change_mapped(heap, mapping(block, size), 0);
+    heap->footprint.mapped -= mapping(block, size);
     void *larger = size < BEYOND_CACHES ? realloc(block, BEYOND_CACHES) : NULL;
+    if (size >= TOP_PAD)
+        mallopt(M_TRIM_THRESHOLD, 0);
     free(larger != NULL ? larger : block);
+    if (size >= TOP_PAD)
+        mallopt(M_TRIM_THRESHOLD, TRIM_FROM);
 }
 
 /* A block of malloc's, or NULL when that is too much. */
@@ -237,9 +234,11 @@ static inline void *obtain(struct vm_heap *heap, size_t size, size_t bytes)
     if (unlikely(block == NULL))
         return NULL;
     heap->used += bytes;
-    if (likely(!is_beyond(heap, block, size)))
+    if (likely(!is_beyond(heap, block, size))) {
+        note_filled(heap, bytes, 0);
         return block;
-    change_mapped(heap, 0, mapping(block, size));
+    }
+    note_filled(heap, bytes, mapping(block, size));
     if (measure(heap))
         return block;
     undo(heap, block, size);
@@ -249,35 +248,26 @@ static inline void *obtain(struct vm_heap *heap, size_t size, size_t bytes)
 /* Memory is short. Gives back what is not needed; returns whether it is worth another try. */
 static bool make_room(struct vm_heap *heap, size_t size, size_t bytes)
 {
-    if (size > heap->ceiling || heap->used + bytes > heap->ceiling)
+    if (size > heap->ceiling || heap->used - heap->kept + bytes > heap->ceiling)
         return false;
     trim(heap);
     /* Not for the last few bytes: looking through the heap for each of them would take for ever. */
-    return heap->limit == heap->ceiling || heap->used + bytes + WORTH_IT <= heap->limit;
+    return !has_holes(heap) || fits(heap, bytes + WORTH_IT);
 }
 
 static void *acquire(struct vm_heap *heap, size_t size)
 {
     size_t bytes = cost(size);
-    if (unlikely(heap->refused != 0) && refused_before(heap, size))
-        return NULL;
+    void *block = likely(bytes <= VM_HEAP_SMALL) ? take_kept(heap, bytes) : NULL;
+    if (likely(block != NULL))
+        return block;
     if (likely(!is_too_much(heap, size, bytes))) {
-        void *block = bytes <= VM_HEAP_SMALL ? take_kept(heap, bytes) : NULL;
-        if (block != NULL) {
-            heap->used += bytes;
-            return block;
-        }
         block = obtain(heap, size, bytes);
         if (likely(block != NULL))
             return block;
     }
-    void *block = make_room(heap, size, bytes) ? obtain(heap, size, bytes) : NULL;
+    block = make_room(heap, size, bytes) ? obtain(heap, size, bytes) : NULL;
     return block != NULL ? block : refuse(heap, size);
-}
-
-static inline bool fits(const struct vm_heap *heap, size_t more)
-{
-    return more <= heap->ceiling && footprint(heap) <= heap->ceiling - more;
 }
 
 /* May realloc do as it likes? A block that is mapped grows where it is, page by page; another may be moved, with
@@ -285,10 +275,7 @@ static inline bool fits(const struct vm_heap *heap, size_t more)
 static bool has_room(struct vm_heap *heap, size_t mapped, size_t old_size, size_t new_size)
 {
     size_t more = mapped > 0 ? new_size - old_size + 2 * PAGE : new_size + TOP_PAD + 2 * PAGE;
-    if (likely(fits(heap, more)))
-        return true;
-    measure(heap);
-    if (fits(heap, more))
+    if (likely(measure(heap) && fits(heap, more)))
         return true;
     if (mapped == 0)
         return false;
@@ -313,8 +300,6 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
         return block; /* it is large enough */
     if (cost(new_size) <= VM_HEAP_SMALL)
         return move(heap, block, old_size, new_size); /* through the lists, which are faster than realloc */
-    if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
-        return NULL;
     if (unlikely(is_too_much(heap, new_size, more)) && !make_room(heap, new_size, more))
         return refuse(heap, new_size);
     size_t mapped = mapping(block, old_size);
@@ -324,7 +309,8 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
     if (unlikely(grown == NULL))
         return refuse(heap, new_size);
     heap->used += more;
-    change_mapped(heap, mapped, mapping(grown, new_size));
+    heap->footprint.mapped -= mapped;
+    note_filled(heap, grown == block ? more : cost(new_size), mapping(grown, new_size));
     if (is_beyond(heap, grown, new_size))
         measure(heap);
     return grown;
@@ -334,12 +320,14 @@ static void *grow(struct vm_heap *heap, void *block, size_t old_size, size_t new
  * be. */
 static void *shrink_mapped(struct vm_heap *heap, void *block, size_t mapped, size_t new_size)
 {
-    void *moved = malloc(cost(new_size) - HEADER);
+    void *moved = has_room(heap, 0, 0, new_size) ? malloc(cost(new_size) - HEADER) : NULL;
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, new_size);
     free(block);
-    change_mapped(heap, mapped, 0);
+    heap->footprint.mapped -= mapped;
+    note_filled(heap, cost(new_size), 0);
+    measure(heap);
     return moved;
 }
 
@@ -353,20 +341,43 @@ static void *shrink(struct vm_heap *heap, void *block, size_t old_size, size_t n
         shrunk = realloc(block, cost(new_size) - HEADER);
         if (unlikely(shrunk == NULL))
             shrunk = block; /* it is large enough */
-        change_mapped(heap, mapped, mapping(shrunk, new_size));
+        heap->footprint.mapped += mapping(shrunk, new_size) - mapped;
     }
     heap->used -= cost(old_size) - cost(new_size);
     return shrunk;
 }
 
+static void *change(struct vm_heap *heap, void *block, size_t old_size, size_t new_size)
+{
+    if (new_size <= old_size)
+        return shrink(heap, block, old_size, new_size);
+    if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
+        return NULL;
+    return grow(heap, block, old_size, new_size);
+}
+
+static void *change_strings(struct vm_heap *heap, void *block, size_t old_size, size_t new_size)
+{
+    if (new_size > old_size && vm_strings_must_wait(heap))
+        return NULL;
+    void *changed = change(heap, block, old_size, new_size);
+    vm_strings_changed(heap, changed, old_size);
+    return changed;
+}
+
 void *vm_heap_realloc(void *ud, void *block, size_t old_size, size_t new_size)
 {
     struct vm_heap *heap = ud;
-    if (block == NULL)
+    if (block == NULL) {
+        if (unlikely(heap->refused != 0) && refused_before(heap, new_size))
+            return NULL;
         return new_size > 0 ? acquire(heap, new_size) : NULL;
+    }
     if (new_size == 0) {
         release(heap, block, old_size);
         return NULL;
     }
-    return new_size > old_size ? grow(heap, block, old_size, new_size) : shrink(heap, block, old_size, new_size);
+    if (unlikely(block == heap->strings.table))
+        return change_strings(heap, block, old_size, new_size);
+    return change(heap, block, old_size, new_size);
 }

@@ -196,10 +196,9 @@ int vm_open(struct vm *vm, enum jw_profile profile, struct bx_error *err)
 {
     vm_heap_init(&vm->heap);
     vm->profile = profile;
-    vm->L = lua_newstate(vm_heap_realloc, vm);
+    vm->L = vm_heap_open(&vm->heap, vm);
     if (vm->L == NULL)
         return bx_fail(err, ENOMEM, "not enough memory for a Lua state");
-    vm->heap.L = vm->L;
     vm->heap.on_refusal = vm_note_where;
     lua_atpanic(vm->L, on_panic);
     lua_setwarnf(vm->L, on_warning, vm);
