@@ -18,7 +18,7 @@ import pytest
 
 import hostview
 from bxrun import Bioxen, Running, close, end
-from waiting import SLOW, wait_for
+from waiting import SLOW, scaled, wait_for
 
 ROUNDS = int(os.environ.get("BIOXEN_TEST_KILLS", "60"))
 TARGETS = ("bioxen", "bioxend", "bioxen-jailer", "bioxen-janitor", "bioxen-vm")
@@ -200,7 +200,7 @@ def test_vm_dies_with_the_jailer_even_when_nobody_cleans(bx_any: Bioxen) -> None
 @pytest.mark.parametrize("target", ["bioxend", "bioxen-jailer", "bioxen-janitor"])
 def test_other_signals_to_the_helpers(bx: Bioxen, target: str, name: str) -> None:
     """Whatever a signal does to a helper, the whole ends cleanly or goes on."""
-    running = bx.start("run", "--timeout", "700ms", "-e", "print('up') while true do end")
+    running = bx.start("run", "--timeout", scaled(700), "-e", "print('up') while true do end")
     running.wait_line()
     os.kill(names_below(running.cli.pid)[target], getattr(signal, name))
     result = running.finish()
@@ -210,7 +210,7 @@ def test_other_signals_to_the_helpers(bx: Bioxen, target: str, name: str) -> Non
 @pytest.mark.parametrize("target", ["bioxend", "bioxen-jailer", "bioxen-janitor", "bioxen-vm"])
 def test_a_stopped_helper(bx: Bioxen, target: str) -> None:
     """SIGSTOP of a helper for a while is survived: after SIGCONT the timeout still ends everything."""
-    running = bx.start("run", "--timeout", "500ms", "-e", "print('up') while true do end")
+    running = bx.start("run", "--timeout", scaled(500), "-e", "print('up') while true do end")
     running.wait_line()
     pid = names_below(running.cli.pid)[target]
     os.kill(pid, signal.SIGSTOP)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bxrun import Bioxen, Result
+from waiting import SLOW, scaled
 
 KEYS = {"outcome", "exit_code", "signal", "error", "traceback", "syscall", "wall_ms", "cpu_ms", "memory_peak",
         "output_bytes", "restarts", "limits"}
@@ -63,7 +64,7 @@ def test_exit(bx: Bioxen, status: int) -> None:
 
 
 def test_timeout(bx_any: Bioxen, profile: str) -> None:
-    result = bx_any.eval("print('up') while true do end", "--timeout", "300ms", "--profile", profile)
+    result = bx_any.eval("print('up') while true do end", "--timeout", scaled(300), "--profile", profile)
     assert outcome_of(result) == "timeout"
     assert result.status == 124 == result.record["exit_code"]
     assert result.record["wall_ms"] >= 290 and result.record["cpu_ms"] > 0
@@ -72,11 +73,11 @@ def test_timeout(bx_any: Bioxen, profile: str) -> None:
 
 
 def test_cpu_time(bx_any: Bioxen, profile: str) -> None:
-    result = bx_any.eval("while true do end", "--cpu-time", "300ms", "--timeout", "10s", "--profile", profile)
+    result = bx_any.eval("while true do end", "--cpu-time", "300ms", "--timeout", scaled(10000), "--profile", profile)
     assert outcome_of(result) == "cpu"
     assert result.status == 124 == result.record["exit_code"]
     assert 250 <= result.record["cpu_ms"] <= 800
-    assert result.seconds < 5
+    assert result.seconds < 5 * SLOW
 
 
 def test_memory_uncaught(bx_any: Bioxen, profile: str) -> None:

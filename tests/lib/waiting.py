@@ -24,3 +24,8 @@ def wait_for(probe: Callable[[], T], seconds: float, what: str) -> T:
             raise AssertionError(f"not within {seconds * SLOW:g} s: {what}")
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
+
+
+def scaled(milliseconds: int) -> str:
+    """A --timeout within which a script must have begun."""
+    return f"{milliseconds * SLOW:.0f}ms"

@@ -10,7 +10,7 @@ import pytest
 
 from bxrun import Bioxen
 from hostview import NAMESPACES
-from waiting import wait_for
+from waiting import SLOW, scaled, wait_for
 
 
 @pytest.mark.root
@@ -92,12 +92,12 @@ def test_stop_and_continue_while_it_waits_for_its_reader(bx: Bioxen, profile: st
 @pytest.mark.root
 def test_timeout_fires_for_a_stopped_vm(bx: Bioxen) -> None:
     """A VM that is stopped (by whom ever) is ended on time all the same."""
-    running = bx.start("run", "--timeout", "600ms", "-e", "print('up') while true do end")
+    running = bx.start("run", "--timeout", scaled(600), "-e", "print('up') while true do end")
     running.wait_line()
     os.kill(running.vm.pid, signal.SIGSTOP)
     begin = time.monotonic()
     assert running.finish(5).status == 124
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 1.5 * SLOW
 
 
 def test_kill_from_outside_is_told_apart(bx_any: Bioxen) -> None:

@@ -137,8 +137,10 @@ static void test_inherited_limit(void **state)
     struct sb_spec spec = plain_spec();
     struct sb_plan plan;
     struct sb_error err = {0};
-    if (geteuid() != 0 || setrlimit(RLIMIT_NOFILE, &low) != 0)
+    if (geteuid() != 0 || setrlimit(RLIMIT_NOFILE, &low) != 0) {
+        print_message("SKIP: needs root, to raise the limit again\n");
         skip();
+    }
     int rc = sb_plan_make(&host, &spec, &plan, &err);
     setrlimit(RLIMIT_NOFILE, &before);
     assert_int_equal(rc, 0);
