@@ -21,6 +21,17 @@ static void try_note(const char *body, size_t size)
     PROMISE(memcmp(again.text, note.text, note.length) == 0);
 }
 
+static void try_structs(const char *body, size_t size)
+{
+    struct ctl_interrupt interrupt;
+    struct ctl_statistics statistics;
+    if (ctl_decode_interrupt(body, size, &interrupt) == 0)
+        PROMISE(memcmp(&interrupt, body, size) == 0 && (interrupt.session == 0) == (interrupt.call == 0) &&
+                (interrupt.reason == CTL_BY_TIMEOUT || interrupt.reason == CTL_BY_CLIENT));
+    if (ctl_decode_statistics(body, size, &statistics) == 0)
+        PROMISE(size == sizeof statistics && memcmp(&statistics, body, size) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ctl_head head;
@@ -31,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_note(body, head.length);
     }
     try_note(bytes, size);
+    try_structs(bytes, size);
     free(bytes);
     return 0;
 }

@@ -29,7 +29,7 @@ static void try_request(const void *bytes, size_t size, unsigned fds)
     if (request.type == JW_SPAWN)
         check_spawn(&request.spawn, fds);
     else
-        PROMISE(fds == 0 && (request.type == JW_KILL || request.type == JW_SHUTDOWN));
+        PROMISE(fds == 0 && (request.type == JW_KILL || request.type == JW_STATS || request.type == JW_SHUTDOWN));
 }
 
 static void try_reply(const void *bytes, size_t size)
@@ -39,7 +39,7 @@ static void try_reply(const void *bytes, size_t size)
     struct jw_reply reply;
     PROMISE(size == sizeof reply);
     memcpy(&reply, bytes, sizeof reply);
-    PROMISE(reply.type == JW_SPAWNED || reply.type == JW_FAILED || reply.type == JW_DEATH);
+    PROMISE(reply.type >= JW_SPAWNED && reply.type <= JW_STATISTICS);
     if (reply.type == JW_FAILED)
         PROMISE(memchr(reply.u.failed.text, '\0', sizeof reply.u.failed.text) != NULL);
 }

@@ -64,6 +64,10 @@ static void jail_wire(void)
     save_request(2, &spawn, 5);
     struct jw_request kill = {.magic = JW_MAGIC, .type = JW_KILL, .vm = 1};
     save_request(3, &kill, 0);
+    struct jw_request stats = {.magic = JW_MAGIC, .type = JW_STATS, .vm = 1};
+    save_request(6, &stats, 0);
+    struct jw_reply statistics = {.magic = JW_MAGIC, .type = JW_STATISTICS, .vm = 1, .u.statistics = {1, 2, 3}};
+    save_reply(7, &statistics);
     struct jw_reply failed = {.magic = JW_MAGIC, .type = JW_FAILED, .vm = 1};
     failed.u.failed = (struct jw_failed){.code = 12, .text = "no memory"};
     save_reply(4, &failed);
@@ -102,6 +106,32 @@ static void control(void)
     size_t length = ctl_encode_note(CTL_ERROR, 3, &note, message);
     save("fuzz_control", 1, message, length);
     save("fuzz_control", 2, message + sizeof(struct ctl_head), length - sizeof(struct ctl_head));
+    struct ctl_interrupt interrupt = {1, 2, 3, CTL_BY_TIMEOUT, 500};
+    save("fuzz_control", 3, &interrupt, sizeof interrupt);
+    struct ctl_statistics statistics = {.vm = 1, .memory = 4096};
+    save("fuzz_control", 4, &statistics, sizeof statistics);
+}
+
+/* fuzz_reply takes the size of the pieces from the first byte. */
+static void answers(void)
+{
+    static const char output[] = "printed\n", error[] = "\x02\0\0\0\x05\0\0\0notrace\x91\xc0",
+                      values[] = "\x94\xc0\x2a\xa1x\xd6\x01\0\0\0\0\x81\xa1k\xd6\x01\0\0\0\0";
+    const struct sw_head heads[] = {
+        {.length = sizeof output - 1, .type = SW_OUTPUT, .kind = 1, .call = 1},
+        {.length = sizeof values - 1, .type = SW_RESULT, .call = 1},
+        {.length = sizeof error - 1, .type = SW_ERROR, .kind = SW_FAILED, .call = 2},
+    };
+    const char *const bodies[] = {output, values, error};
+    char bytes[256] = {(char)255}, *to = bytes + 1;
+    for (unsigned i = 0; i < 3; i++) {
+        memcpy(to, &heads[i], sizeof heads[i]);
+        memcpy(to + sizeof heads[i], bodies[i], heads[i].length);
+        to += sizeof heads[i] + heads[i].length;
+    }
+    save("fuzz_reply", 1, bytes, (size_t)(to - bytes));
+    bytes[0] = 0;
+    save("fuzz_reply", 2, bytes, (size_t)(to - bytes));
 }
 
 static void doctor(void)
@@ -202,6 +232,7 @@ int main(int argc, char **argv)
     program();
     control();
     doctor();
+    answers();
     record();
     values();
     session();
