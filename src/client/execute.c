@@ -8,7 +8,7 @@
 #include "session.h"
 
 /* What a call has to end in, after its time is up; then its VM is killed. */
-#define GRACE_MS 500
+#define GRACE_MS 1000
 
 struct execution {
     bioxen_manager *manager;

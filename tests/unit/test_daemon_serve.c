@@ -534,6 +534,52 @@ static void test_a_client_that_does_not_read(void **state)
     stage_end(&stage);
 }
 
+/* ---- the link ---- */
+
+/* Both sides of the link have much to say: neither waits for the other for ever, and nothing is lost. */
+static void test_a_full_link(void **state)
+{
+    (void)state;
+    enum { VMS = 100, REPLIES = 3000 };
+    struct stage stage;
+    stage_begin(&stage);
+    struct actor first = stage_vm(&stage, 1);
+    struct vm_spec spec = {.name = "many", .memory = BX_DEFAULT_MEMORY, .cpus_milli = 1000, .pids = 16};
+    int program = memfd_create("program", MFD_CLOEXEC);
+    for (int i = 0; i < VMS; i++) {
+        msgpack_sbuffer body;
+        msgpack_packer packer;
+        msgpack_sbuffer_init(&body);
+        msgpack_packer_init(&packer, &body, msgpack_sbuffer_write);
+        vm_spec_pack(&packer, &spec);
+        client_say(&stage, CTL_CREATE, body.data, body.size, program);
+        msgpack_sbuffer_destroy(&body);
+    }
+    close(program);
+    uint32_t stats = client_note(&stage, CTL_STATS, first.vm, 0);
+    struct jw_reply nobody = {.magic = JW_MAGIC, .type = JW_STATISTICS, .vm = 4000000000u};
+    struct iovec part = {&nobody, sizeof nobody};
+    for (int i = 0; i < REPLIES; i++) {
+        struct pollfd room = {stage.link, POLLOUT, 0};
+        assert_int_equal(poll(&room, 1, patience()), 1);
+        assert_int_equal(bx_send(stage.link, &part, 1, NULL, 0), 0);
+    }
+    jailer_death(&stage, first.vm, CLD_KILLED, SIGSEGV); /* kept, and heard of when there is room again */
+    int fds[3];
+    for (int i = 0; i < VMS; i++) {
+        assert_int_equal(jailer_hear(&stage, fds).type, JW_SPAWN);
+        bx_close_all(fds, 3);
+    }
+    vm_close(&first);
+    struct message *message = client_hear(&stage);
+    if (message->head.type == CTL_ERROR) { /* whether the question came before the death is open */
+        assert_int_equal(message->head.id, stats);
+        message = client_hear(&stage);
+    }
+    assert_int_equal(message->head.type, CTL_DEATH);
+    stage_end(&stage);
+}
+
 static int next_fd(void)
 {
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -578,6 +624,7 @@ int main(void)
         STAGED(test_lies),
         STAGED(test_bad_requests),
         STAGED(test_a_client_that_does_not_read),
+        STAGED(test_a_full_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
