@@ -6,6 +6,7 @@
 #define BX_TESTS_STAGE_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -264,5 +265,66 @@ static inline struct actor stage_vm(struct stage *stage, uint32_t serve)
     assert_int_equal(note.vm, actor.vm);
     return actor;
 }
+
+/* ---- what several tests expect ---- */
+
+static char frame_bytes[LW_FRAME_MAX];
+
+static inline uint32_t attach(struct stage *stage, const struct actor *actor, int *client_end, int *vm_end)
+{
+    struct lw_frame frame;
+    struct ctl_note note;
+    uint32_t id = client_note(stage, CTL_ATTACH, actor->vm, 0);
+    *vm_end = vm_hear(actor, &frame, frame_bytes);
+    assert_int_equal(frame.type, LW_SESSION);
+    assert_true(*vm_end >= 0);
+    struct message *message = client_expect(stage, CTL_ATTACHED, id);
+    assert_int_equal(ctl_decode_note(message->body, message->head.length, &note), 0);
+    assert_int_equal(note.vm, actor->vm);
+    assert_int_equal(note.number, frame.a);
+    *client_end = message->fd;
+    assert_true(*client_end >= 0);
+    return note.number;
+}
+
+/* The VM breaks a rule: the jailer is asked to kill it, and the record says why. */
+static inline void expect_broken(struct stage *stage, struct actor *actor)
+{
+    jailer_expect(stage, JW_KILL, actor->vm);
+    jailer_death(stage, actor->vm, CLD_KILLED, SIGKILL);
+    vm_close(actor);
+    client_death(stage, actor->vm, RECORD_KILLED, 137);
+}
+
+/* bioxend is alive and serves others: it answers a question about a VM that does not exist. */
+static inline void expect_alive(struct stage *stage)
+{
+    client_refused(stage, client_note(stage, CTL_STATS, 4000000000u, 0), ESRCH);
+}
+
+/* ---- descriptors ---- */
+
+static inline int next_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(fd);
+    return fd;
+}
+
+/* Every test above, seen from the table of descriptors. */
+static inline int count_before(void **state)
+{
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    *state = (void *)(intptr_t)next_fd();
+    return 0;
+}
+
+static inline int nothing_is_left_open(void **state)
+{
+    return next_fd() == (int)(intptr_t)*state ? 0 : -1;
+}
+
+#define STAGED(test) cmocka_unit_test_setup_teardown(test, count_before, nothing_is_left_open)
 
 #endif
