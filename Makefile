@@ -273,7 +273,7 @@ lint: setup
 	@$(MAKE) -j$(JOBS) programs
 	@BIOXEN_BUILD=$(B) CPPFLAGS="$(CPPFLAGS) $(PY_CFLAGS)" C11="$(C11)" JOBS=$(JOBS) scripts/lint
 bench: setup
-	@$(MAKE) -j$(JOBS) programs $(B)/bench-idle
+	@$(MAKE) -j$(JOBS) programs python $(B)/bench-idle
 	@BIOXEN_BUILD=$(B) scripts/bench
 
 $(B)/bench-idle: $O/tests/bench/idle.o $L/libbioxen.a

@@ -36,110 +36,6 @@ static struct timespec absolute(uint64_t us)
     return (struct timespec){(time_t)(us / 1000000u), (long)(us % 1000000u) * 1000};
 }
 
-/* ---- room for answers ---- */
-
-/* One block is kept for the next large answer: fresh memory from the kernel costs more than copying into it. */
-struct block {
-    size_t capacity;
-    char bytes[];
-};
-
-#define BLOCK_MIN (64u * 1024)
-#define BLOCK_MAX (4u * 1024 * 1024)
-
-static _Atomic(struct block *) spare_block;
-
-static struct block *block_new(size_t length)
-{
-    struct block *block = length < BLOCK_MIN ? NULL : atomic_exchange(&spare_block, NULL);
-    if (block != NULL && block->capacity >= length)
-        return block;
-    free(block);
-    block = malloc(sizeof *block + length);
-    if (block != NULL)
-        block->capacity = length;
-    return block;
-}
-
-static void block_free(struct block *block)
-{
-    if (block != NULL && block->capacity >= BLOCK_MIN && block->capacity <= BLOCK_MAX)
-        block = atomic_exchange(&spare_block, block);
-    free(block);
-}
-
-/* ---- lives and calls as objects ---- */
-
-static atomic_uint_fast64_t serials;
-
-struct life *life_new(struct manager *manager, const char *name, size_t log_max)
-{
-    struct life *life = calloc(1, sizeof *life);
-    if (life == NULL)
-        return NULL;
-    life->manager = manager;
-    life->serial = atomic_fetch_add(&serials, 1) + 1;
-    life->references = 1;
-    snprintf(life->name, sizeof life->name, "%s", name);
-    log_init(&life->log, log_max);
-    pthread_mutex_init(&life->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&life->died, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    manager_list(manager, life);
-    return life;
-}
-
-struct life *life_ref(struct life *life)
-{
-    atomic_fetch_add(&life->references, 1);
-    return life;
-}
-
-void life_unref(struct life *life)
-{
-    if (life == NULL || atomic_fetch_sub(&life->references, 1) != 1)
-        return;
-    manager_unlist(life->manager, life);
-    bioxen_detach(life->session);
-    log_fini(&life->log);
-    free(life->record);
-    pthread_cond_destroy(&life->died);
-    pthread_mutex_destroy(&life->lock);
-    free(life);
-}
-
-struct call *call_new(struct life *life)
-{
-    struct call *call = calloc(1, sizeof *call);
-    if (call == NULL)
-        return NULL;
-    call->references = 1;
-    call->life = life_ref(life);
-    log_init(&call->output, CALL_OUTPUT_MAX);
-    sem_init(&call->wake, 0, 0);
-    return call;
-}
-
-struct call *call_ref(struct call *call)
-{
-    atomic_fetch_add(&call->references, 1);
-    return call;
-}
-
-void call_unref(struct call *call)
-{
-    if (call == NULL || atomic_fetch_sub(&call->references, 1) != 1)
-        return;
-    life_unref(call->life);
-    log_fini(&call->output);
-    block_free(call->block);
-    sem_destroy(&call->wake);
-    free(call);
-}
-
 /* ---- who waits for what (the life's lock is held from here on) ---- */
 
 static struct dispatcher *dispatcher_of(struct life *life)
@@ -190,14 +86,20 @@ static void notify(struct life *life, struct call *call)
         dispatcher_done(dispatcher_of(life), call);
 }
 
-static void ask_to_interrupt(struct life *life, struct call *call)
+static void ask_to_interrupt(struct life *life, struct call *call, enum bioxen_reason reason)
 {
     bioxen_manager *library = life->dead ? NULL : manager_use(life->manager);
     if (library == NULL)
         return;
-    call->urged++;
-    bioxen_interrupt(library, life->vm, life->session, call->number, call->reason, GRACE_MS, NULL);
+    bioxen_interrupt(library, life->vm, life->session, call->number, reason, GRACE_MS, NULL);
     manager_unuse(life->manager);
+}
+
+/* Once more for a call that is not wanted. */
+static void urge_on(struct life *life, struct call *call)
+{
+    call->urged++;
+    ask_to_interrupt(life, call, call->reason);
 }
 
 static void ask_to_kill(struct life *life, int signal)
@@ -241,7 +143,7 @@ static int keep_answer(struct call *call, const struct bioxen_reply *reply)
     size_t length = reply->bytes.length + reply->message.length + reply->traceback.length;
     if (length > CALL_SMALL && (call->block = block_new(length)) == NULL)
         return -ENOMEM;
-    char *to = call->bytes = call->block != NULL ? call->block->bytes : call->small;
+    char *to = call->bytes = call->block != NULL ? block_bytes(call->block) : call->small;
     const struct bioxen_string parts[] = {reply->bytes, reply->message, reply->traceback};
     for (size_t i = 0; i < 3; i++) {
         if (parts[i].length > 0)
@@ -258,6 +160,7 @@ static int keep_answer(struct call *call, const struct bioxen_reply *reply)
 static void take_answer(struct life *life, const struct bioxen_reply *reply)
 {
     struct call *call = dequeue(life);
+    life->answered = true;
     if (call->state == CALL_WAITING) {
         call->no_memory = keep_answer(call, reply) != 0;
         call->state = CALL_ANSWERED;
@@ -265,7 +168,7 @@ static void take_answer(struct life *life, const struct bioxen_reply *reply)
     }
     call_unref(call);
     if (life->first != NULL && life->first->unwanted)
-        ask_to_interrupt(life, life->first);
+        urge_on(life, life->first);
 }
 
 static void take_output(struct life *life, struct call *call, const struct bioxen_reply *reply)
@@ -302,7 +205,7 @@ static void expire(struct life *life, struct call *call)
 {
     call->unwanted = true;
     call->reason = BIOXEN_BY_TIMEOUT;
-    ask_to_interrupt(life, call);
+    urge_on(life, call);
     if (life->first == call)
         return;
     call->state = CALL_EXPIRED;
@@ -482,7 +385,7 @@ void life_cancel(struct life *life, struct call *call)
             call->detached = true;
             life->detached++;
         }
-        ask_to_interrupt(life, call);
+        urge_on(life, call);
         dispatcher_set_due(dispatcher_of(life), call, now_us() + URGE_AGAIN_US);
         if (life->reader == READER_NOBODY)
             life->reader = READER_DISPATCHER;
@@ -499,14 +402,22 @@ static bool is_dead(struct life *life)
     return dead;
 }
 
-int life_interrupt(struct life *life, struct bioxen_error *err)
+/*
+ * The call that is first in our queue, by its number: an interrupt of whatever runs could meet the next call, which
+ * nobody meant. Before the first answer it may be the script that runs.
+ */
+void life_interrupt(struct life *life)
 {
-    bioxen_manager *library = is_dead(life) ? NULL : manager_use(life->manager);
-    if (library == NULL)
-        return 0;
-    int rc = bioxen_interrupt(library, life->vm, NULL, 0, BIOXEN_BY_CLIENT, GRACE_MS, err);
-    manager_unuse(life->manager);
-    return rc;
+    pthread_mutex_lock(&life->lock);
+    bioxen_manager *library = life->dead || life->over ? NULL : manager_use(life->manager);
+    if (library != NULL) {
+        if (life->first != NULL)
+            bioxen_interrupt(library, life->vm, life->session, life->first->number, BIOXEN_BY_CLIENT, GRACE_MS, NULL);
+        else if (!life->answered)
+            bioxen_interrupt(library, life->vm, NULL, 0, BIOXEN_BY_CLIENT, GRACE_MS, NULL);
+        manager_unuse(life->manager);
+    }
+    pthread_mutex_unlock(&life->lock);
 }
 
 int life_ask_to_stop(struct life *life, unsigned grace_ms, struct bioxen_error *err)
@@ -552,7 +463,7 @@ void life_ready(struct life *life)
 static void urge(struct life *life, struct call *call)
 {
     if (call->urged < 2) {
-        ask_to_interrupt(life, call);
+        urge_on(life, call);
         call->urged = 2;
         dispatcher_set_due(dispatcher_of(life), call, now_us() + PATIENCE_US);
     } else if (life->first == call) {
@@ -581,43 +492,6 @@ void life_due(struct life *life, struct call *call)
 }
 
 /* ---- death ---- */
-
-static char *place_string(char *to, const char *from, size_t length)
-{
-    memcpy(to, from, length);
-    to[length] = '\0';
-    return to + length + 1;
-}
-
-/* In one block. NULL: no memory, and then nobody learns how the VM died. */
-static struct bioxen_record *copy_record(const struct bioxen_record *from)
-{
-    const char *texts[2 + BIOXEN_LIMIT_COUNT] = {from->name, from->syscall};
-    size_t total = sizeof *from + from->error.length + from->traceback.length + 2;
-    for (size_t i = 0; i < BIOXEN_LIMIT_COUNT; i++)
-        texts[2 + i] = from->limits[i].enforced_by;
-    for (size_t i = 0; i < 2 + BIOXEN_LIMIT_COUNT; i++)
-        total += texts[i] == NULL ? 0 : strlen(texts[i]) + 1;
-    struct bioxen_record *record = malloc(total);
-    if (record == NULL)
-        return NULL;
-    *record = *from;
-    const char **places[2 + BIOXEN_LIMIT_COUNT] = {&record->name, &record->syscall};
-    for (size_t i = 0; i < BIOXEN_LIMIT_COUNT; i++)
-        places[2 + i] = &record->limits[i].enforced_by;
-    char *to = (char *)(record + 1);
-    struct bioxen_string *strings[] = {&record->error, &record->traceback};
-    for (size_t i = 0; i < 2; i++) {
-        const char *bytes = strings[i]->bytes;
-        strings[i]->bytes = bytes == NULL ? NULL : to;
-        to = bytes == NULL ? to : place_string(to, bytes, strings[i]->length);
-    }
-    for (size_t i = 0; i < 2 + BIOXEN_LIMIT_COUNT; i++) {
-        *places[i] = texts[i] == NULL ? NULL : to;
-        to = texts[i] == NULL ? to : place_string(to, texts[i], strlen(texts[i]));
-    }
-    return record;
-}
 
 void life_die(struct life *life, const struct bioxen_record *record)
 {

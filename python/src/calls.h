@@ -83,6 +83,7 @@ struct life {
     enum reader reader;
     uint32_t watched;          /* what the dispatcher waits for on the session's descriptor */
     bool in_epoll;
+    bool answered;             /* it has answered a call: its script is over */
     bool over;                 /* the session has ended */
     bool broken;               /* it ended because the VM sent what no VM of ours sends */
     bool dead;                 /* the death is known: `record` is set */
@@ -100,6 +101,12 @@ void life_unref(struct life *life);
 struct call *call_new(struct life *life); /* NULL: no memory */
 struct call *call_ref(struct call *call);
 void call_unref(struct call *call);
+
+/* Room for a large answer. */
+struct block *block_new(size_t length); /* NULL: no memory */
+char *block_bytes(struct block *block);
+
+struct bioxen_record *copy_record(const struct bioxen_record *from);
 
 /*
  * Queues and sends. -EPIPE: the session is over. A detached call is the dispatcher's from here on, which must be
@@ -119,8 +126,8 @@ enum wait_end life_wait(struct life *life, struct call *call);
  */
 void life_cancel(struct life *life, struct call *call);
 
-/* Interrupts whatever the VM runs; kills it; asks it to end. Nothing happens when it is dead. */
-int life_interrupt(struct life *life, struct bioxen_error *err);
+/* Interrupts what the VM runs for us; kills it; asks it to end. Nothing happens when it is dead. */
+void life_interrupt(struct life *life);
 void life_kill(struct life *life, int signal);
 int life_ask_to_stop(struct life *life, unsigned grace_ms, struct bioxen_error *err);
 

@@ -1,6 +1,6 @@
 /*
- * control.c - the manager, its requests and its events. One thread reads all events; who asked for something sleeps until
- * that thread has the answer, so that any thread may ask at any time.
+ * control.c - the manager, its requests and its events. One thread reads all events; who asked for something sleeps
+ * until that thread has the answer, so that any thread may ask at any time.
  */
 #include <errno.h>
 #include <poll.h>

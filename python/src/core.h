@@ -65,8 +65,8 @@ PyObject *life_create(PyObject *core, PyObject *arguments);
 PyObject *life_object(struct life *life, PyObject *core);
 
 /*
- * Waits for the orchestrator's answer; NULL: it could not even be asked, for *err. Returns 0; or -1 with an exception, a
- * signal's or what the answer says, and then the waiter is dropped. ESRCH can be fine.
+ * Waits for the orchestrator's answer; NULL: it could not even be asked, for *err. Returns 0; or -1 with an exception,
+ * a signal's or what the answer says, and then the waiter is dropped. ESRCH can be fine.
  */
 int await_answer(struct manager *manager, struct waiter *waiter, struct life *life, const struct bioxen_error *err,
                  bool gone_is_fine);

@@ -1,6 +1,6 @@
 /*
- * life_type.c - one incarnation of a VM as Python sees it: execute, submit, stats, logs, interrupt, kill, stop. The GIL is
- * let go of wherever something may wait.
+ * life_type.c - one incarnation of a VM as Python sees it: execute, submit, stats, logs, interrupt, kill, stop. The GIL
+ * is let go of wherever something may wait.
  */
 #include <errno.h>
 #include <math.h>
@@ -371,16 +371,12 @@ static PyObject *life_logs(PyObject *self, PyObject *nothing)
 static PyObject *life_interrupt_(PyObject *self, PyObject *nothing)
 {
     struct life *life = life_of(self);
-    struct bioxen_error err = {0};
-    int rc;
     (void)nothing;
     if (life == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    rc = life_interrupt(life, &err);
+    life_interrupt(life);
     Py_END_ALLOW_THREADS
-    if (rc != 0)
-        return raise_refused(life->name, &err);
     Py_RETURN_NONE;
 }
 
@@ -473,7 +469,7 @@ int life_type_init(PyObject *module)
          "submit(kind, text, arguments, timeout, listener, future): sends; Core.dispatch has the end."},
         {"stats", life_stats, METH_NOARGS, "What the VM uses now."},
         {"logs", life_logs, METH_NOARGS, "What it printed last: [(stream, bytes), ...]."},
-        {"interrupt", life_interrupt_, METH_NOARGS, "Interrupts whatever runs."},
+        {"interrupt", life_interrupt_, METH_NOARGS, "Interrupts what runs."},
         {"kill", life_kill_, METH_NOARGS, "Asks for its end."},
         {"stop", life_stop, METH_VARARGS, "stop(grace): asks it to close its state and to end."},
         {"wait", life_wait_, METH_VARARGS, "wait(seconds): is it dead within this time?"},

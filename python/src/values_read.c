@@ -2,8 +2,8 @@
  * values_read.c - Lua values on their way into Python, without recursion: a first pass makes an empty list or dict for
  * each table, a second one fills them, so that what was shared or cyclic in Lua is so in Python.
  *
- * The bytes come from a VM, and were checked by the library: reading them cannot fail. What Python cannot hold apart (the
- * keys 1 and true of one table) is an error, and never lost.
+ * The bytes come from a VM, and were checked by the library: reading them cannot fail. What Python cannot hold apart
+ * (the keys 1 and true of one table) is an error, and never lost.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -181,8 +181,8 @@ static int refuse_pair(const struct intake *reader, uint32_t number, PyObject *k
 {
     PyObject *path = path_of(reader, number);
     if (path != NULL)
-        PyErr_Format(core_conversion_error, "%U: the key %R is there twice as Python sees it (true is 1 and false is 0)",
-                     path, key);
+        PyErr_Format(core_conversion_error,
+                     "%U: the key %R is there twice as Python sees it (true is 1 and false is 0)", path, key);
     Py_XDECREF(path);
     return -1;
 }

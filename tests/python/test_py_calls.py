@@ -5,10 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from pylua_bioxen_vm import (VM, BioxenError, LuaError, LuaSyntaxError, VMManager, VMMemoryError, VMTimeoutError)
+from pylua_bioxen_vm import (VM, BioxenError, LuaError, LuaSyntaxError, VMDied, VMManager, VMMemoryError, VMTimeoutError)
 from waiting import SLOW, wait_for
 
 FOREVER = "while true do end"
@@ -259,10 +260,21 @@ def test_interrupt_from_another_thread(vm: VM) -> None:
 
 
 def test_interrupt_of_an_idle_vm_does_nothing(vm: VM) -> None:
+    vm.execute("return 1")
+    for _ in range(200):
+        vm.interrupt()
+        assert vm.execute("return 1") == 1
+    assert vm.execute("local s = os.time() + 3 while os.time() < s do end return 1") == 1  # beyond the grace
+
+
+def test_interrupt_of_the_script(manager: VMManager, tmp_path: Path) -> None:
+    (tmp_path / "forever.lua").write_text("print('up') while true do end")
+    vm = manager.create_vm("vm", script=tmp_path / "forever.lua")
+    wait_for(lambda: vm.logs() == "up\n", 10, "the script to run")
     vm.interrupt()
-    assert vm.execute("return 1") == 1
-    time.sleep(1.2)  # longer than the grace: it must not be killed for a call that did not run
-    assert vm.execute("return 1") == 1
+    with pytest.raises(VMDied) as caught:
+        vm.execute("return 1", timeout=30 * SLOW)
+    assert caught.value.record is not None and caught.value.record.outcome == "error"
 
 
 def test_cancel_of_a_running_call(vm: VM) -> None:

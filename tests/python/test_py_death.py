@@ -15,12 +15,12 @@ from pylua_bioxen_vm import (BioxenError, ConversionError, HostError, LuaError, 
 from waiting import SLOW
 
 FOREVER = "while true do end"
+LAST = "print('last words') local s = os.clock() while os.clock() - s < 0.5 do end os.exit(3)"
 
 
 def test_exit_fails_what_waits(manager: VMManager) -> None:
     vm = manager.create_vm("vm")
-    futures = [vm.submit("return 1"), vm.submit("print('last words') os.exit(3)"), vm.submit("return 2"),
-               vm.submit("return 3")]
+    futures = [vm.submit("return 1"), vm.submit(LAST), vm.submit("return 2"), vm.submit("return 3")]
     assert futures[0].result(30 * SLOW) == 1
     for future in futures[1:]:
         with pytest.raises(VMDied) as caught:
