@@ -104,7 +104,11 @@ static int wait_for_exec(int sync, struct sb_error *err)
     if (rc <= 0)
         return sb_fail(err, ETIMEDOUT, "the jail did not come up within %d s", SPAWN_TIMEOUT_MS / 1000);
     struct sb_child_report report;
-    ssize_t got = recv(sync, &report, sizeof report, MSG_DONTWAIT);
+    ssize_t got;
+    /* A child that ended with our "go" unread resets the connection; what it reported stands behind that. */
+    do
+        got = recv(sync, &report, sizeof report, MSG_DONTWAIT);
+    while (got < 0 && errno == ECONNRESET);
     if (got == 0)
         return 0;
     if (got != sizeof report || report.code <= 0)
