@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -223,11 +224,12 @@ static void note(struct vm *vm, lua_State *L)
 
 /* The error is the one of memory, which Lua raises without calling a message handler: a handler would run with hooks
  * off, and one with an endless loop in it could not be interrupted any more. */
-int vm_interrupt_now(lua_State *L)
+void vm_interrupt_now(lua_State *L)
 {
     note(vm_of(L), L);
     lua_pushliteral(L, "not enough memory");
-    return lua_error(L);
+    lua_error(L);
+    abort(); /* lua_error does not return */
 }
 
 /* Sets the hook aside before what has come is looked at: a signal that comes meanwhile sets it again. */

@@ -113,7 +113,7 @@ void vm_enter(struct vm *vm);
 void vm_leave(struct vm *vm);
 
 /* Raises the error of the call that is interrupted. */
-int vm_interrupt_now(lua_State *L);
+void vm_interrupt_now(lua_State *L) __attribute__((noreturn));
 
 /* Flushes the sessions if the thread is still running after that many instructions. */
 void vm_flush_after(lua_State *L, int instructions);
