@@ -353,7 +353,7 @@ static int check_item(const char **at, const char *end, struct bx_value *out)
 /* A float that is an integer is never a key in Lua: as a table's key it is that integer. */
 static int is_integer(double number)
 {
-    return number >= -0x1p63 && number < 0x1p63 && (double)(int64_t)number == number;
+    return number >= -9223372036854775808.0 && number < 9223372036854775808.0 && (double)(int64_t)number == number;
 }
 
 static int is_key(const struct bx_value *value)
