@@ -32,7 +32,7 @@ LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
 LUA_LIBS   := $(or $(shell pkg-config --libs lua5.4 2>/dev/null),-llua5.4)
 # src/vm/collect.c stands in the place of two of Lua's functions, which takes the static library.
 LUA_LINK   := -Wl,--wrap=luaC_fullgc,--wrap=lua_getallocf -Wl,-Bstatic $(LUA_LIBS)
-CPPFLAGS += -D_GNU_SOURCE -I. -Isrc -I$(GEN) $(LUA_CFLAGS)
+CPPFLAGS += -D_GNU_SOURCE -I. -Isrc -I$(GEN) $(LUA_CFLAGS) -isystem /usr/include/libnl3
 C11     := -std=gnu11 $(WARN) $(WERROR)
 CF      := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 HARDEN  := -O2 -g -fPIE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection $(CF) \
@@ -101,10 +101,10 @@ BIOXEN_LIBS  := -ljansson -lmsgpackc
 BIOXEND_LINK := $(call main,$H,daemon) $(MUSL_OBJ) $A/daemon.a $A/common.a $A/lock.a
 BIOXEND_LIBS := -lyaml -lmsgpackc -lcap
 JAILER_LINK  := $(call main,$H,jailer) $(MUSL_OBJ) $A/jailer.a $A/libsandbox.a $A/common.a
-JAILER_LIBS  := -lcap
-VM_LINK      := $(call main,$V,vm) $(call objects,$V,src/vm) $L/vm-common.a $L/vm-lock.a
-PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,tests/probe) $L/vm-common.a $L/vm-lock.a
-VM_LIBS      := $(LUA_LINK) -lmsgpackc -lm
+JAILER_LIBS  := -lnl-3 -lcap
+VM_LINK      := $(call main,$V,vm) $(call objects,$V,src/vm) $L/vm-common.a $L/vm-lock.a $L/luasocket.a
+PROBE_LINK   := $(call main,$P,vm) $(call objects,$P,src/vm) $(call objects,$P,tests/probe) $L/vm-common.a $L/vm-lock.a $L/luasocket.a
+VM_LIBS      := -llua5.4-mime $(LUA_LINK) -lmsgpackc -lm
 VM_LDFLAGS   := $(LINK) $(STATIC)
 
 .PHONY: all programs libraries python help
@@ -163,7 +163,7 @@ $(EXAMPLES:%=%-static): $(B)/examples/%-static: docs/examples/%.c src/client/bio
 	$(call say,CC)gcc $(EXAMPLE_CFLAGS) -o $@ $< $(B)/libbioxen.a -pthread
 
 # ---- archives: a program takes from them only what it uses ------------------------------------------------------
-ARCHIVES := $(MODULES:%=$L/%.a) $L/libsandbox.a
+ARCHIVES := $(MODULES:%=$L/%.a) $L/libsandbox.a $L/luasocket.a
 $L/libsandbox.a: $(call objects,$O,sandbox)
 $L/lock.a:       $(patsubst %.c,$O/%.o,$(wildcard sandbox/lock.c sandbox/drop.c))
 $L/vm-lock.a:    $(patsubst %.c,$V/%.o,$(wildcard sandbox/lock.c))
@@ -176,12 +176,15 @@ $A/lock.a:       $(patsubst %.c,$H/%.o,$(wildcard sandbox/lock.c sandbox/drop.c)
 $A/libbioxen.a:  $(call objects,$H,src/client) $(call objects,$H,src/common)
 $(foreach m,$(MODULES),$(eval $A/$m.a: $(call objects,$H,src/$m)))
 endif
+$L/luasocket.a: src/vm/luasocket.syms
+	@mkdir -p $(@D)
+	$(call say,MAKE)objcopy --redefine-syms=$< $(shell $(CC) -print-file-name=liblua5.4-socket.a) $@
 $(B)/lib%.a:
 	@mkdir -p $(@D) && rm -f $@
 	$(call say,AR)ar qcsD $@ $(filter %.o,$^)
 
 # ---- objects ------------------------------------------------------------------------------------------------
-GENERATED := $(GEN)/syscall_names.h $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(if $(wildcard lua/*.lua),$(GEN)/lua_embed.h)
+GENERATED := $(GEN)/syscall_names.h $(if $(wildcard sandbox/profiles.def),$(GEN)/filters.h) $(GEN)/lua_embed.h
 DEPEND     = -MMD -MP -MF $(@:.o=.d)
 $O/%.o: %.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
@@ -219,9 +222,13 @@ $(GEN)/filters.h: $(GEN)/gen_filters sandbox/profiles.def
 $(GEN)/syscall_names.h: scripts/gen-syscalls
 	@mkdir -p $(@D)
 	$(call say,MAKE)scripts/gen-syscalls gcc > $@.tmp && mv $@.tmp $@
-$(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua)
+# LuaSocket is Debian's: its Lua files are embedded with ours, and its library gets from us what luasocket.syms names.
+LUASOCKET_LUA := /usr/share/lua/5.4
+LUASOCKET     := socket ltn12 mime socket.url socket.headers socket.http socket.tp socket.smtp socket.ftp
+luasocket_file = $(LUASOCKET_LUA)/$(subst .,/,$(1)).lua
+$(GEN)/lua_embed.h: scripts/embed $(wildcard lua/*.lua lua/*/*.lua) $(foreach m,$(LUASOCKET),$(call luasocket_file,$m))
 	@mkdir -p $(@D)
-	$(call say,MAKE)scripts/embed lua > $@.tmp && mv $@.tmp $@
+	$(call say,MAKE)scripts/embed lua $(foreach m,$(LUASOCKET),$m=$(call luasocket_file,$m)) > $@.tmp && mv $@.tmp $@
 
 # ---- the Python package -----------------------------------------------------------------------------------------------
 # One extension for every Python from 3.9 on, with libbioxen inside; made where it is imported from. It runs in Python's
@@ -244,7 +251,7 @@ $S/python/%.o: PIC_CFLAGS = $(PY_CFLAGS)
 # ---- tests ------------------------------------------------------------------------------------------------
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/sandbox/test_*.c tests/client/test_*.c))
 ALL_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
-ALL_LIBS   := -lcap -lyaml -ljansson -lmsgpackc $(LUA_LINK) -Wl,-Bdynamic -lm
+ALL_LIBS   := -lnl-3 -lcap -lyaml -ljansson -lmsgpackc -Wl,-Bstatic -llua5.4-mime $(LUA_LINK) -Wl,-Bdynamic -lm
 TEST_LINK  := $(if $(SAN),$(SAN),-fPIE) -pie
 $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 	@mkdir -p $(@D)

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,39 +21,46 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { R = 1, F = 2, O = 4 };
+enum { R = 1, F = 2, O = 4, N = 8 };
 
-/* A test of one argument: (argument & mask) == value. A zero mask is no test. */
+/* A test of one argument: (argument & mask) == value, or != value. A zero mask is no test. */
 struct test {
     unsigned arg;
     uint64_t mask, value;
+    int differs;
 };
+
+#define TESTS_MAX 3
 
 struct row {
     const char *name;
     int number; /* for calls that the build machine's libseccomp does not know yet, else -1 */
     unsigned profiles;
     uint32_t action;
-    struct test tests[2];
+    struct test tests[TESTS_MAX];
     const char *reason;
 };
 
-#define ARG_IS(n, v) {(n), 0xffffffffu, (uint32_t)(v)}
-#define ARG_LACKS(n, bits) {(n), (uint32_t)(bits), 0}
-#define NO_TEST {0, 0, 0}
+#define ARG_IS(n, v) {(n), 0xffffffffu, (uint32_t)(v), 0}
+#define ARG_LACKS(n, bits) {(n), (uint32_t)(bits), 0, 0}
+#define ARG_IS_NOT(n, v) {(n), 0xffffffffu, (uint32_t)(v), 1}
+#define ARG_IS_BESIDE(n, v, bits) {(n), (uint32_t)~(bits), (uint32_t)(v), 0}
+#define NO_TEST {0, 0, 0, 0}
 
 static const struct row rows[] = {
-#define ALLOW(name, profiles, reason) {#name, -1, profiles, SCMP_ACT_ALLOW, {NO_TEST, NO_TEST}, reason},
+#define ALLOW(name, profiles, reason) {#name, -1, profiles, SCMP_ACT_ALLOW, {NO_TEST, NO_TEST, NO_TEST}, reason},
 #define ALLOW_IF(name, profiles, test, reason) \
-    {#name, -1, profiles, SCMP_ACT_ALLOW, {test, NO_TEST}, reason},
+    {#name, -1, profiles, SCMP_ACT_ALLOW, {test, NO_TEST, NO_TEST}, reason},
 #define ALLOW_IF2(name, profiles, test1, test2, reason) \
-    {#name, -1, profiles, SCMP_ACT_ALLOW, {test1, test2}, reason},
+    {#name, -1, profiles, SCMP_ACT_ALLOW, {test1, test2, NO_TEST}, reason},
+#define ALLOW_IF3(name, profiles, test1, test2, test3, reason) \
+    {#name, -1, profiles, SCMP_ACT_ALLOW, {test1, test2, test3}, reason},
 #define ANSWER(name, profiles, error, reason) \
-    {#name, -1, profiles, SCMP_ACT_ERRNO(error), {NO_TEST, NO_TEST}, reason},
+    {#name, -1, profiles, SCMP_ACT_ERRNO(error), {NO_TEST, NO_TEST, NO_TEST}, reason},
 #define ANSWER_IF(name, profiles, test, error, reason) \
-    {#name, -1, profiles, SCMP_ACT_ERRNO(error), {test, NO_TEST}, reason},
+    {#name, -1, profiles, SCMP_ACT_ERRNO(error), {test, NO_TEST, NO_TEST}, reason},
 #define TRAP(name, number, profiles, reason) \
-    {#name, number, profiles, SCMP_ACT_TRAP, {NO_TEST, NO_TEST}, reason},
+    {#name, number, profiles, SCMP_ACT_TRAP, {NO_TEST, NO_TEST, NO_TEST}, reason},
 #include "profiles.def"
 };
 
@@ -59,7 +68,11 @@ static const struct {
     const char *name;
     unsigned bit;
     unsigned calls_max; /* what the profile promises; the build fails when a row too many is added */
-} profiles[] = {{"restricted", R, 25}, {"full", F, 60}, {"orchestrator", O, 40}};
+} profiles[] = {{"restricted", R, 25},
+                {"full", F, 60},
+                {"orchestrator", O, 40},
+                {"restricted_networked", R | N, 42},
+                {"full_networked", F | N, 60}};
 
 static void die(const char *what, const char *name, int code)
 {
@@ -74,11 +87,13 @@ static void add_row(scmp_filter_ctx ctx, const struct row *row)
         number = row->number;
     if (number < 0)
         return; /* this architecture has no such call: there is nothing to reach */
-    struct scmp_arg_cmp compare[2];
+    struct scmp_arg_cmp compare[TESTS_MAX];
     unsigned count = 0;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < TESTS_MAX; i++) {
         const struct test *test = &row->tests[i];
-        if (test->mask != 0)
+        if (test->differs)
+            compare[count++] = SCMP_CMP32(test->arg, SCMP_CMP_NE, (uint32_t)test->value);
+        else if (test->mask != 0)
             compare[count++] = SCMP_CMP64(test->arg, SCMP_CMP_MASKED_EQ, test->mask, test->value);
     }
     int rc = seccomp_rule_add_exact_array(ctx, row->action, number, count, compare);
@@ -144,8 +159,8 @@ static void print_table(void)
         const char *answer = row->action == SCMP_ACT_ALLOW ? "allowed"
                              : row->action == SCMP_ACT_TRAP ? "SIGSYS"
                                                             : "an errno";
-        printf("| %s | %s%s%s | %s%s | %s |\n", row->name, row->profiles & R ? "R" : "",
-               row->profiles & F ? "F" : "", row->profiles & O ? "O" : "", answer,
+        printf("| %s | %s%s%s%s | %s%s | %s |\n", row->name, row->profiles & R ? "R" : "",
+               row->profiles & F ? "F" : "", row->profiles & N ? "N" : "", row->profiles & O ? "O" : "", answer,
                row->tests[0].mask ? ", arguments checked" : "", row->reason);
     }
 }

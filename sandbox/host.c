@@ -8,6 +8,7 @@
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -138,6 +139,24 @@ void sb_host_fini(struct sb_host *host)
 int sb_host_new_net(struct sb_error *err)
 {
     return unshare(CLONE_NEWNET) == 0 ? 0 : sb_fail_namespace(err, errno, "cannot make a network namespace");
+}
+
+int sb_host_hold_net(const struct sb_host *host, struct sb_error *err)
+{
+    int net = openat(host->proc_fd, "self/ns/net", O_RDONLY | O_CLOEXEC);
+    return net >= 0 ? net : sb_fail_errno(err, errno, "cannot open the network namespace");
+}
+
+int sb_host_enter_net(int net, struct sb_error *err)
+{
+    return setns(net, CLONE_NEWNET) == 0 ? 0 : sb_fail_errno(err, errno, "cannot enter a network namespace");
+}
+
+int sb_host_net_setting(const struct sb_host *host, const char *file, const char *value)
+{
+    char path[128];
+    snprintf(path, sizeof path, "sys/net/%s", file);
+    return sb_write_at(host->proc_fd, path, "%s", value);
 }
 
 int sb_host_copy_mounts(struct sb_error *err)

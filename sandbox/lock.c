@@ -33,6 +33,12 @@ const void *sb_lock_program(enum sb_filter filter, unsigned *count)
     case SB_FILTER_FULL:
         *count = COUNT(filter_full);
         return filter_full;
+    case SB_FILTER_RESTRICTED_NETWORKED:
+        *count = COUNT(filter_restricted_networked);
+        return filter_restricted_networked;
+    case SB_FILTER_FULL_NETWORKED:
+        *count = COUNT(filter_full_networked);
+        return filter_full_networked;
     case SB_FILTER_ORCHESTRATOR:
         *count = COUNT(filter_orchestrator);
         return filter_orchestrator;

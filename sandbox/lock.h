@@ -17,6 +17,8 @@ enum sb_filter {
     SB_FILTER_RESTRICTED = 0,   /* a VM with the safe library */
     SB_FILTER_FULL = 1,         /* a VM with the whole standard library */
     SB_FILTER_ORCHESTRATOR = 2, /* the daemon, after its start */
+    SB_FILTER_RESTRICTED_NETWORKED = 3, /* the first two, with sockets of IPv4 */
+    SB_FILTER_FULL_NETWORKED = 4,
 };
 
 /*

@@ -107,6 +107,13 @@ void sb_host_fini(struct sb_host *host);
 /* An empty network namespace for this process: the next jail inherits it. */
 int sb_host_new_net(struct sb_error *err);
 
+/* A descriptor of the network namespace in which this process is; and the way back into one. */
+int sb_host_hold_net(const struct sb_host *host, struct sb_error *err);
+int sb_host_enter_net(int net, struct sb_error *err);
+
+/* Writes a file of /proc/sys/net, for the network namespace in which this process is. Returns 0 or -errno. */
+int sb_host_net_setting(const struct sb_host *host, const char *file, const char *value);
+
 /* This process leaves the caller's mounts for an empty read-only root, of which each jail gets a copy. */
 int sb_host_empty_root(struct sb_host *host, struct sb_error *err);
 

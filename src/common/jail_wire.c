@@ -113,6 +113,69 @@ static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
     return wrong;
 }
 
+/* ---- the network ---- */
+
+static const char *check_attach(const struct jw_attach *attach)
+{
+    return attach->pad == 0 ? NULL : "bytes where none belong";
+}
+
+static const char *check_wire(const struct jw_wire *wire)
+{
+    if (wire->from == 0 || wire->to == 0)
+        return "a wire has no end";
+    if (wire->from == wire->to)
+        return "a wire leads from a VM to itself";
+    if (wire->port == 0 || (wire->protocol != JW_TCP && wire->protocol != JW_UDP) || wire->on > 1)
+        return "a wire's port or protocol is out of range";
+    return NULL;
+}
+
+static const char *check_wires(const struct jw_wires *wires)
+{
+    if (wires->count < 1 || wires->count > JW_WIRES_MAX || wires->pad != 0)
+        return "the number of wires is out of range";
+    const char *wrong = NULL;
+    for (uint32_t i = 0; i < wires->count && wrong == NULL; i++)
+        wrong = check_wire(&wires->wires[i]);
+    if (wrong == NULL && !all_zero(&wires->wires[wires->count], (JW_WIRES_MAX - wires->count) * sizeof(struct jw_wire)))
+        wrong = "bytes behind the last wire";
+    return wrong;
+}
+
+static const char *check_shape(const struct jw_shape *shape)
+{
+    if (shape->from == 0 || shape->to == 0 || shape->from == shape->to || shape->pad != 0)
+        return "a shaped way has no two ends";
+    if (shape->rate != 0 && (shape->rate < BX_RATE_MIN || shape->rate > BX_RATE_MAX))
+        return "a rate is out of range";
+    if (shape->delay_us > BX_DELAY_MAX_US || shape->jitter_us > BX_DELAY_MAX_US || shape->loss_ppm > BX_LOSS_MAX_PPM)
+        return "a delay, jitter or loss is out of range";
+    return NULL;
+}
+
+/* `body` is of the request; `used` are its bytes that belong to its type. */
+static const char *check_net(const struct jw_request *request, const char *wrong, size_t used, bool numbered)
+{
+    if ((request->vm != 0) != numbered || request->tag == 0)
+        return "the net's number or the tag is missing or too much";
+    if (wrong != NULL)
+        return wrong;
+    const char *body = (const char *)&request->spawn;
+    return all_zero(body + used, sizeof request->spawn - used) ? NULL : "bytes where none belong";
+}
+
+static const char *check_body(const struct jw_request *request)
+{
+    switch (request->type) {
+    case JW_ATTACH: return check_net(request, check_attach(&request->attach), sizeof request->attach, true);
+    case JW_DROP: return check_net(request, NULL, 0, true);
+    case JW_WIRES: return check_net(request, check_wires(&request->wires), sizeof request->wires, false);
+    case JW_SHAPE: return check_net(request, check_shape(&request->shape), sizeof request->shape, false);
+    default: return "unknown request";
+    }
+}
+
 const char *jw_request_check(const void *bytes, uint64_t length, unsigned fds)
 {
     struct jw_request request;
@@ -121,7 +184,9 @@ const char *jw_request_check(const void *bytes, uint64_t length, unsigned fds)
     memcpy(&request, bytes, sizeof request);
     if (request.magic != JW_MAGIC)
         return "the request is from another version of bioxen";
-    if (request.pad != 0)
+    if (request.type >= JW_ATTACH && request.type <= JW_SHAPE)
+        return fds == 0 ? check_body(&request) : "bytes where none belong";
+    if (request.tag != 0)
         return "bytes where none belong";
     switch (request.type) {
     case JW_SPAWN:
@@ -170,8 +235,9 @@ const char *jw_reply_check(const void *bytes, uint64_t length)
     memcpy(&reply, bytes, sizeof reply);
     if (reply.magic != JW_MAGIC)
         return "the reply is from another version of bioxen";
-    if (reply.pad != 0 || reply.vm == 0)
-        return "the VM's number is missing, or bytes where none belong";
+    bool of_net = reply.type == JW_NET_DONE || reply.type == JW_NET_FAILED;
+    if ((reply.tag != 0) != of_net || (reply.vm == 0 && !of_net))
+        return "the VM's number or the tag is missing, or bytes where none belong";
     size_t used;
     const char *wrong;
     switch (reply.type) {
@@ -179,6 +245,8 @@ const char *jw_reply_check(const void *bytes, uint64_t length)
     case JW_FAILED: used = sizeof reply.u.failed, wrong = check_failed(&reply.u.failed); break;
     case JW_DEATH: used = sizeof reply.u.death, wrong = check_death(&reply.u.death); break;
     case JW_STATISTICS: used = sizeof reply.u.statistics, wrong = NULL; break; /* any figure is one */
+    case JW_NET_FAILED: used = sizeof reply.u.failed, wrong = check_failed(&reply.u.failed); break;
+    case JW_NET_DONE: used = sizeof reply.u.net.address, wrong = NULL; break;
     default: return "unknown reply";
     }
     if (wrong != NULL)

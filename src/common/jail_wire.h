@@ -20,11 +20,18 @@ enum jw_type {
     JW_KILL = 2,   /* end the VM by SIGKILL; its JW_DEATH follows. Unknown VMs are ignored (it died already) */
     JW_STATS = 4,   /* what the VM uses: JW_STATISTICS. Unknown VMs are ignored (their JW_DEATH was sent) */
     JW_SHUTDOWN = 3, /* kill all, remove all, then end; the socket's EOF says that it is done */
+    /* The next four carry a tag, and are answered by JW_NET_DONE or JW_NET_FAILED with the same tag */
+    JW_ATTACH = 8, /* gives net number `vm` an address in the fabric; makes the net when there is none of that number */
+    JW_DROP = 9,   /* net number `vm` is not needed any more: it loses its wires and is forgotten */
+    JW_WIRES = 10,  /* permits or forbids connections: all of the list or none */
+    JW_SHAPE = 11,  /* how the way from one net to another behaves */
     /* jailer -> bioxend */
     JW_SPAWNED = 64,
     JW_FAILED = 65, /* the spawn did not happen and left nothing */
     JW_DEATH = 66,  /* the VM is dead and reaped; what the kernel still holds of it goes next */
     JW_STATISTICS = 67,
+    JW_NET_DONE = 72,
+    JW_NET_FAILED = 73, /* nothing was changed */
 };
 
 enum jw_profile { JW_RESTRICTED = 0, JW_FULL = 1 };
@@ -64,17 +71,59 @@ struct jw_spawn {
     uint32_t required;      /* set of jw_limit_bit */
     uint8_t profile;        /* enum jw_profile */
     uint8_t mount_count;    /* 0..BX_MOUNTS_MAX, profile full only */
-    uint8_t pad[6];
+    uint8_t pad[2];
+    /*
+     * 0: a network namespace of its own, with nothing in it, and a filter that knows no sockets. Else the number of the
+     * net to live in, which is made when there is none; it outlives the VM, until JW_DROP.
+     */
+    uint32_t net;
     char hostname[BX_NAME_MAX + 1];
     struct jw_mount mounts[BX_MOUNTS_MAX];
+};
+
+struct jw_attach {
+    uint32_t group; /* the default network that it belongs to; 0: it may talk over wires only */
+    uint32_t pad;
+};
+
+enum jw_protocol { JW_TCP = 6, JW_UDP = 17 };
+
+/* `from` may begin connections to a port of `to`; what is answered comes back. */
+struct jw_wire {
+    uint32_t from, to; /* numbers of nets that are attached */
+    uint16_t port;     /* 1 and up */
+    uint8_t protocol;  /* enum jw_protocol */
+    uint8_t on;        /* 1: permit; 0: forbid again. What is the case already is an error */
+};
+
+#define JW_WIRES_MAX 160
+
+struct jw_wires {
+    uint32_t count; /* 1..JW_WIRES_MAX */
+    uint32_t pad;
+    struct jw_wire wires[JW_WIRES_MAX];
+};
+
+/* One direction; what is 0 is as fast as the machine. All 0: as if it had never been shaped. */
+struct jw_shape {
+    uint32_t from, to; /* numbers of nets that are attached */
+    uint64_t rate;     /* bits in a second */
+    uint32_t delay_us, jitter_us;
+    uint32_t loss_ppm; /* packets in a million that are lost */
+    uint32_t pad;
 };
 
 struct jw_request {
     uint32_t magic;
     uint32_t type; /* enum jw_type */
-    uint32_t vm;   /* bioxend's number for the VM, unique while it lives, never 0 */
-    uint32_t pad;
-    struct jw_spawn spawn; /* JW_SPAWN only, zero otherwise */
+    uint32_t vm;   /* bioxend's number for the VM, unique while it lives; or of a net, until its JW_DROP. Never 0 */
+    uint32_t tag;  /* chosen by bioxend, for requests that say so; else 0 */
+    union {        /* by type; what is behind it is zero */
+        struct jw_spawn spawn;
+        struct jw_attach attach;
+        struct jw_wires wires;
+        struct jw_shape shape;
+    };
 };
 
 struct jw_spawned {
@@ -105,22 +154,29 @@ struct jw_statistics {
     uint64_t memory_peak; /* bytes, likewise */
 };
 
+struct jw_net {
+    uint32_t address; /* JW_ATTACH: IPv4, host order; else 0 */
+    uint32_t pad;
+};
+
 struct jw_reply {
     uint32_t magic;
     uint32_t type; /* enum jw_type */
-    uint32_t vm;
-    uint32_t pad;
+    uint32_t vm;   /* as in the request: 0 for JW_WIRES and JW_SHAPE */
+    uint32_t tag;  /* JW_NET_DONE and JW_NET_FAILED: the request's */
     union {
         struct jw_spawned spawned;
-        struct jw_failed failed;
+        struct jw_failed failed; /* JW_NET_FAILED, too */
         struct jw_death death;
         struct jw_statistics statistics;
+        struct jw_net net;
     } u;
 };
 
 _Static_assert(sizeof(struct jw_mount) == 136, "wire layout");
 _Static_assert(sizeof(struct jw_spawn) == 48 + 64 + 16 * 136, "wire layout: no hidden padding");
-_Static_assert(sizeof(struct jw_request) == 16 + sizeof(struct jw_spawn), "wire layout");
+_Static_assert(sizeof(struct jw_wires) == 8 + JW_WIRES_MAX * 12 && sizeof(struct jw_shape) == 32, "wire layout");
+_Static_assert(sizeof(struct jw_request) == 16 + sizeof(struct jw_spawn), "wire layout: the spawn is the largest");
 _Static_assert(sizeof(struct jw_reply) == 16 + 264, "wire layout");
 
 /*

@@ -24,10 +24,11 @@ enum lw_type {
                          number, from 1. At any time */
     LW_INTERRUPT = 5, /* end a running call: a = session, b = call; both 0: whatever runs. text1 = "timeout" or
                          "interrupted". Answered by LW_UNWOUND when that call does not run, or no longer */
+    LW_ADDRESS = 7,   /* answer to LW_NEED of an address: a = IPv4, host order; 0: there is no such peer */
     LW_STOP = 6,      /* serving: close the state (finalizers run) and exit with LW_DONE */
     /* VM -> bioxend */
     LW_READY = 64, /* locked: the syscall filter is on, nothing of the script was read yet */
-    LW_NEED = 65,  /* text1 = module name, as given to require */
+    LW_NEED = 65,  /* b = enum lw_need; text1 = the name of a module, as given to require, or of a peer */
     LW_DONE =
         66, /* the script ended: a = enum lw_outcome, b = exit status, text1 = message, text2 = traceback */
     LW_FATAL = 67,   /* last words: a = signal, b = number of the refused syscall (SIGSYS), else 0 */
@@ -37,6 +38,8 @@ enum lw_type {
 
 /* What comes after the program's end. */
 enum lw_mode { LW_RUN_ONCE = 0, LW_SERVE = 1 };
+
+enum lw_need { LW_NEED_MODULE = 0, LW_NEED_ADDRESS = 1 };
 
 enum lw_outcome { LW_OK = 0, LW_ERROR = 1, LW_SYNTAX = 2, LW_EXIT = 3, LW_MEMORY = 4 };
 

@@ -48,6 +48,12 @@
 #define BX_CPUS_MILLI_MAX 1000000u
 #define BX_PIDS_MAX 4194304u       /* the kernel's PID_MAX_LIMIT */
 
+/* How a wire may behave. A kilobit a second moves a packet in 12 s; the kernel's queues hold what a minute delays. */
+#define BX_RATE_MIN 1000ull              /* bits a second */
+#define BX_RATE_MAX 100000000000ull
+#define BX_DELAY_MAX_US 60000000u
+#define BX_LOSS_MAX_PPM 1000000u
+
 /* The smallest memory limit that a VM starts in: the process, its page tables and an open Lua state. */
 #define BX_MEMORY_MIN (2ull * 1024 * 1024)
 

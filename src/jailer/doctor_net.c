@@ -24,7 +24,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "jailer/doctor_netlink.h"
+#include "jailer/netlink.h"
 
 #define REQUEST_NEW    (NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
 #define LOOPBACK_INDEX 1 /* the first interface of every network namespace */

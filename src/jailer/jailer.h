@@ -4,6 +4,7 @@
  *   main      start-up, loop, end         table    one row for each request
  *   policy    limits fixed at the start   vms      VM number -> jail
  *   reaper    the dead                    timers   CPU time
+ *   fabric*, nft, netlink  the private network (fabric.h); fabric_requests: bioxend's requests about it
  *   prepare   what the next VM needs    janitor  a second process that cleans up when this one was killed
  */
 #ifndef BX_JAILER_JAILER_H
@@ -16,6 +17,7 @@
 
 #include "common/jail_wire.h"
 #include "common/loop.h"
+#include "jailer/fabric.h"
 #include "sandbox/sandbox.h"
 
 /* VMs that one jailer holds, and the heads of its hash chains. Descriptors bound it further (policy.c). */
@@ -61,6 +63,9 @@ struct jailer {
     uint32_t vm_count;
     uint64_t spawned;
     bool net_ready;              /* this process is in an empty netns that no VM has */
+    const struct net *inside;    /* the net that it is in instead, if it is in one */
+    uint32_t net_count;
+    struct fabric fabric;
     bool closing;                /* no more VMs; the end comes with the last death */
     bool broken;                 /* the janitor was killed: deaths are not told, the end of the link says it all */
     struct sb_error start_error; /* why no VM can be made on this host; told with each request */
@@ -71,6 +76,13 @@ void jailer_on_link(struct bx_source *source, uint32_t events);
 void jailer_reply(struct jailer *jailer, const struct jw_reply *reply);
 /* Ends every VM and then the loop. */
 void jailer_shut_down(struct jailer *jailer);
+
+/* ---- fabric_requests.c ---- */
+void handle_net(struct jailer *jailer, const struct jw_request *request, const int *fds);
+/* The net of that number, made if there is none. */
+struct net *nets_get(struct jailer *jailer, uint32_t number, struct sb_error *err);
+/* This process goes there; afterwards fabric_return(back), unless it is -1. */
+int nets_enter(struct jailer *jailer, const struct net *net, int *back, struct sb_error *err);
 
 /* ---- policy.c ---- */
 void policy_init(struct policy *policy);
@@ -100,9 +112,10 @@ int streams_leave(void);
 /* ---- prepare.c ---- */
 /* At the start: a janitor, who makes all the rest, and a network namespace. */
 int prepare_begin(struct jailer *jailer, struct sb_error *err);
-/* Makes what is missing for a VM. */
-int prepare(struct jailer *jailer, struct sb_error *err);
-void prepare_after_spawn(struct jailer *jailer);
+/* Makes what is missing for a VM; `needs_net`: an empty network namespace, too. */
+int prepare(struct jailer *jailer, bool needs_net, struct sb_error *err);
+/* `used_net`: the VM was born in the namespace that waited. */
+void prepare_after_spawn(struct jailer *jailer, bool used_net);
 /* Takes over the dead VM's mount namespace (or -1). */
 void prepare_after_death(struct jailer *jailer, int mount_ns);
 

@@ -111,6 +111,7 @@ static int serve(int link)
 {
     static struct jailer jailer = {
         .link = {.fd = -1}, .timers = {.fd = -1}, .janitor = {.dead = {.fd = -1}, .socket = -1}};
+    fabric_init(&jailer.fabric);
     int started = begin(&jailer, &jailer.start_error);
     policy_init(&jailer.policy);
     int rc = streams_leave() == 0 ? open_loop(&jailer, link) : -EIO;
@@ -123,6 +124,7 @@ static int serve(int link)
     if (jailer.broken)
         clean_after_janitor(&jailer);
     janitor_stop(&jailer);
+    fabric_fini(&jailer.fabric);
     sb_host_fini(&jailer.host);
     janitor_reap(&jailer);
     return rc == 0 ? 0 : EXIT_FAILED;

@@ -11,8 +11,8 @@
 
 #include "jailer.h"
 
-/* pidfd, mount namespace, three cgroup directories; and a dozen of our own, with room for one request. */
-#define FDS_PER_VM   5
+/* pidfd, mount namespace, three cgroup directories, a net; and a dozen of our own, with room for one request. */
+#define FDS_PER_VM   6
 #define FDS_RESERVED 64
 
 static void raise_descriptor_limit(struct rlimit *limit)

@@ -35,24 +35,34 @@ static int ready_janitor(struct jailer *jailer, struct sb_error *err)
     return rc;
 }
 
-int prepare(struct jailer *jailer, struct sb_error *err)
+static int new_net(struct jailer *jailer, struct sb_error *err)
+{
+    int rc = sb_host_new_net(err);
+    jailer->net_ready = rc == 0;
+    if (rc == 0)
+        jailer->inside = NULL;
+    return rc;
+}
+
+int prepare(struct jailer *jailer, bool needs_net, struct sb_error *err)
 {
     int rc = ready_janitor(jailer, err);
     if (rc == 0 && !jailer->host.empty_root)
         rc = sb_host_empty_root(&jailer->host, err);
-    if (rc == 0 && !jailer->net_ready)
-        rc = sb_host_new_net(err);
-    jailer->net_ready = rc == 0;
+    if (rc == 0 && needs_net && !jailer->net_ready)
+        rc = new_net(jailer, err);
     return rc;
 }
 
-void prepare_after_spawn(struct jailer *jailer)
+void prepare_after_spawn(struct jailer *jailer, bool used_net)
 {
     struct sb_error ignored; /* it is tried again, and told, when the next VM is asked for */
-    jailer->net_ready = false; /* it is the VM's now, as well as ours until the next one is made */
+    if (used_net)
+        jailer->net_ready = false; /* it is the VM's now, as well as ours until the next one is made */
     jailer->spawned++;
     if (jailer->spawned > 1) {
-        jailer->net_ready = sb_host_new_net(&ignored) == 0;
+        if (!jailer->net_ready)
+            new_net(jailer, &ignored);
         return;
     }
     sb_host_leave_root(&jailer->host);

@@ -62,12 +62,12 @@ static void reply_spawned(const struct vm *vm, const struct sb_plan *plan)
 static void fill_spec(const struct jw_spawn *spawn, const int *fds, struct sb_mount *mounts,
                       struct sb_spec *spec)
 {
-    static const char *const argv[][3] = {
-        [JW_RESTRICTED] = {"bioxen-vm", "restricted", NULL},
-        [JW_FULL] = {"bioxen-vm", "full", NULL},
+    static const char *const argv[2][2][4] = {
+        [JW_RESTRICTED] = {{"bioxen-vm", "restricted", NULL}, {"bioxen-vm", "restricted", "networked", NULL}},
+        [JW_FULL] = {{"bioxen-vm", "full", NULL}, {"bioxen-vm", "full", "networked", NULL}},
     };
     *spec = (struct sb_spec){
-        .argv = argv[spawn->profile],
+        .argv = argv[spawn->profile][spawn->net != 0],
         .handed = {fds[0], fds[1], fds[2]},
         .hostname = spawn->hostname,
         .limits = {spawn->memory_bytes, spawn->pids, spawn->cpus_milli},
@@ -102,8 +102,25 @@ static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn 
     }
     reply_spawned(vm, plan);
     sb_jail_hold_mounts(&jailer->host, &vm->jail);
-    prepare_after_spawn(jailer);
+    prepare_after_spawn(jailer, spawn->net == 0);
     return 0;
+}
+
+/* Born where its network is. */
+static int start_in_net(struct jailer *jailer, struct vm *vm, const struct jw_spawn *spawn,
+                        const struct sb_plan *plan, struct sb_error *err)
+{
+    int back = -1;
+    struct net *net = spawn->net != 0 ? nets_get(jailer, spawn->net, err) : NULL;
+    if (spawn->net != 0 && (net == NULL || nets_enter(jailer, net, &back, err) != 0)) {
+        vms_free(vm);
+        return -err->code;
+    }
+    int rc = start_vm(jailer, vm, spawn, plan, err);
+    struct sb_error ignored;
+    if (back >= 0 && fabric_return(back, &ignored) != 0)
+        jailer->net_ready = false;
+    return rc;
 }
 
 static int spawn_vm(struct jailer *jailer, const struct jw_request *request, const int *fds,
@@ -114,7 +131,7 @@ static int spawn_vm(struct jailer *jailer, const struct jw_request *request, con
     struct sb_spec spec;
     int rc = policy_check(jailer, request, fds, err);
     if (rc == 0)
-        rc = prepare(jailer, err);
+        rc = prepare(jailer, request->spawn.net == 0, err);
     if (rc != 0)
         return rc;
     fill_spec(&request->spawn, fds, mounts, &spec);
@@ -126,7 +143,7 @@ static int spawn_vm(struct jailer *jailer, const struct jw_request *request, con
         *err = (struct sb_error){.code = ENOMEM, .text = "the jailer has no memory left"};
         return -ENOMEM;
     }
-    return start_vm(jailer, vm, &request->spawn, &plan, err);
+    return start_in_net(jailer, vm, &request->spawn, &plan, err);
 }
 
 static void handle_spawn(struct jailer *jailer, const struct jw_request *request, const int *fds)
@@ -173,6 +190,10 @@ static const struct {
     {JW_KILL, handle_kill},
     {JW_STATS, handle_stats},
     {JW_SHUTDOWN, handle_shutdown},
+    {JW_ATTACH, handle_net},
+    {JW_DROP, handle_net},
+    {JW_WIRES, handle_net},
+    {JW_SHAPE, handle_net},
 };
 
 void jailer_shut_down(struct jailer *jailer)

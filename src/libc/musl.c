@@ -40,6 +40,7 @@ int __snprintf_chk(char *to, size_t size, int flag, size_t room, const char *for
 int __vfprintf_chk(FILE *file, int flag, const char *format, va_list list);
 int __fprintf_chk(FILE *file, int flag, const char *format, ...);
 int __asprintf_chk(char **out, int flag, const char *format, ...);
+int __vasprintf_chk(char **out, int flag, const char *format, va_list list);
 
 static void fits(size_t length, size_t room)
 {
@@ -94,25 +95,35 @@ int __snprintf_chk(char *to, size_t size, int flag, size_t room, const char *for
     return length;
 }
 
-/* The next two have no target to overrun; glibc looks for %n in them, which musl's callers here do not have. */
+/* The next ones have no target to overrun; glibc looks for %n in them, which musl's callers here do not have. */
 int __fprintf_chk(FILE *file, int flag, const char *format, ...)
 {
-    (void)flag;
     va_list list;
     va_start(list, format);
-    int length = vfprintf(file, format, list);
+    int length = __vfprintf_chk(file, flag, format, list);
     va_end(list);
     return length;
 }
 
-int __asprintf_chk(char **out, int flag, const char *format, ...)
+int __vfprintf_chk(FILE *file, int flag, const char *format, va_list list)
 {
     (void)flag;
+    return vfprintf(file, format, list);
+}
+
+int __asprintf_chk(char **out, int flag, const char *format, ...)
+{
     va_list list;
     va_start(list, format);
-    int length = vasprintf(out, format, list);
+    int length = __vasprintf_chk(out, flag, format, list);
     va_end(list);
     return length;
+}
+
+int __vasprintf_chk(char **out, int flag, const char *format, va_list list)
+{
+    (void)flag;
+    return vasprintf(out, format, list);
 }
 
 /* ---- sealing ---- */

@@ -160,7 +160,7 @@ static void take_stop(struct vm *vm)
 
 bool vm_take(struct vm *vm, const struct lw_frame *frame, int fd)
 {
-    if (frame->type == LW_MODULE || frame->type == LW_NO_MODULE)
+    if (frame->type == LW_MODULE || frame->type == LW_NO_MODULE || frame->type == LW_ADDRESS)
         return false;
     if (frame->type == LW_SESSION && fd >= 0) {
         vm_session_add(vm, frame->a, fd);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net.h"
 #include "sandbox/lock.h"
 #include "vm.h"
 
@@ -24,7 +25,8 @@ static char output_buffer[4096];
 
 static int check_arguments(int argc, char **argv, enum jw_profile *profile, struct bx_error *err)
 {
-    if (argc != 2)
+    vm.networked = argc == 3 && strcmp(argv[2], "networked") == 0;
+    if (argc != 2 && !vm.networked)
         return bx_fail(err, EINVAL, "this program is started by bioxen-jailer");
     if (strcmp(argv[1], "restricted") == 0)
         *profile = JW_RESTRICTED;
@@ -67,7 +69,11 @@ static void set_streams(void)
 
 static int lock(enum jw_profile profile, struct bx_error *err)
 {
-    int failed = sb_lock_filter(profile == JW_FULL ? SB_FILTER_FULL : SB_FILTER_RESTRICTED);
+    static const enum sb_filter filters[2][2] = {
+        [JW_RESTRICTED] = {SB_FILTER_RESTRICTED, SB_FILTER_RESTRICTED_NETWORKED},
+        [JW_FULL] = {SB_FILTER_FULL, SB_FILTER_FULL_NETWORKED},
+    };
+    int failed = sb_lock_filter(filters[profile][vm.networked]);
     return failed ? bx_fail_errno(err, -failed, "cannot install the syscall filter") : 0;
 }
 
@@ -81,6 +87,8 @@ int main(int argc, char **argv)
         return 125;
     }
     set_streams();
+    if (vm.networked)
+        vm_net_init(&vm);
     if (lock(profile, &err) < 0) {
         dprintf(STDERR_FILENO, "bioxen-vm: %s\n", err.text);
         return 125;

@@ -5,6 +5,7 @@
  *
  * Modules are kept in the registry, where a restricted script cannot look; there is no package table.
  */
+#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdio.h>
@@ -47,31 +48,6 @@ static void guard_loading(lua_State *L, const char *name)
     lua_toclose(L, -1);
 }
 
-/* Waits for the answer to the oldest question that has none yet. What comes meanwhile is taken: false when that is the
- * end of the running call. */
-static bool hear_answer(struct vm *vm, struct lw_frame *frame, int *fd)
-{
-    do {
-        if (vm->interrupted != VM_GOES_ON)
-            return false;
-        vm_hear(frame, fd);
-    } while (vm->serving && vm_take(vm, frame, *fd));
-    return true;
-}
-
-/* An interrupted require left its question behind, and the answer still comes: it is not the next one's. */
-static void drop_old_answers(lua_State *L, struct vm *vm)
-{
-    struct lw_frame frame;
-    int fd;
-    for (; vm->unheard > 0; vm->unheard--) {
-        if (!hear_answer(vm, &frame, &fd))
-            vm_interrupt_now(L);
-        if (fd >= 0)
-            close(fd);
-    }
-}
-
 /* Asks for the module's text. Returns its descriptor and copies its chunk name; raises an error if there is
  * no such module. */
 static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
@@ -79,17 +55,14 @@ static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
     size_t length = strlen(name);
     if (length > BX_MESSAGE_MAX)
         luaL_error(L, "the name of a module has %d bytes at most", (int)BX_MESSAGE_MAX);
-    struct vm *vm = vm_of(L);
-    vm_sessions_flush(vm);
-    drop_old_answers(L, vm);
-    if (vm_tell(&(struct lw_frame){.type = LW_NEED, .text1 = name, .length1 = (uint32_t)length}) < 0)
-        luaL_error(L, "module '%s' not found:\n\tnobody is there to ask for it", name);
     struct lw_frame frame;
     int fd;
-    if (!hear_answer(vm, &frame, &fd)) {
-        vm->unheard++;
+    const struct lw_frame question = {.type = LW_NEED, .text1 = name, .length1 = (uint32_t)length};
+    int rc = vm_ask(vm_of(L), &question, &frame, &fd);
+    if (rc == -EINTR)
         vm_interrupt_now(L);
-    }
+    if (rc != 0)
+        luaL_error(L, "module '%s' not found:\n\tnobody is there to ask for it", name);
     if (frame.type == LW_MODULE && fd >= 0) {
         snprintf(chunk, size, "%.*s", (int)frame.length1, frame.text1);
         return fd;
@@ -100,9 +73,23 @@ static int fetch(lua_State *L, const char *name, char *chunk, size_t size)
     return luaL_error(L, "module '%s' not found:\n\t%s", name, lua_tostring(L, -1));
 }
 
+/* Pushes the loader function of a module that this program carries, if there is one. */
+static bool find_embedded(lua_State *L, const char *name)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    bool found = lua_getfield(L, -1, name) != LUA_TNIL;
+    if (found)
+        lua_pushliteral(L, ":preload:");
+    else
+        lua_pop(L, 2);
+    return found;
+}
+
 /* Pushes the loader function and its file's name. */
 static void find_loader(lua_State *L, const char *name)
 {
+    if (find_embedded(L, name))
+        return;
     char chunk[PATH_MAX + 1];
     chunk[0] = '\0';
     int fd = fetch(L, name, chunk, sizeof chunk); /* nothing between here and the next line may raise an error */

@@ -35,6 +35,7 @@ struct vm_session;
 struct vm {
     struct vm_heap heap; /* first: it is the allocator's argument, from which vm_of finds the rest */
     enum jw_profile profile;
+    bool networked;              /* its filter knows sockets */
     lua_State *L;
     lua_State *volatile running; /* the thread whose code runs; NULL: none that could be interrupted */
     volatile sig_atomic_t called; /* something may have come over the lifeline */
@@ -85,6 +86,12 @@ void vm_hear(struct lw_frame *frame, int *fd);
 
 /* The same without waiting: returns whether there was one. */
 bool vm_hear_now(struct lw_frame *frame, int *fd);
+
+/* ---- ask.c ---- */
+
+/* Sends an LW_NEED and waits for its answer, whose texts stay until the next frame; `fd` is as in vm_hear. Returns 0,
+ * -EINTR when the running call is to end instead, or what vm_tell does. */
+int vm_ask(struct vm *vm, const struct lw_frame *question, struct lw_frame *answer, int *fd);
 
 /* ---- interrupt.c: what comes over the lifeline while something runs ---- */
 
@@ -191,6 +198,11 @@ int vm_lua_dofile(lua_State *L);
 
 int vm_lua_require(lua_State *L); /* restricted: asks over the lifeline */
 int vm_open_package(lua_State *L); /* full: the package library and its require */
+
+/* ---- embedded.c ---- */
+
+/* Puts the modules that this program carries into the table of what is preloaded. */
+void vm_embed(lua_State *L);
 
 /* ---- where.c ---- */
 

@@ -18,6 +18,27 @@ static void check_spawn(const struct jw_spawn *spawn, unsigned fds)
     }
 }
 
+static void check_net(const struct jw_request *request, unsigned fds)
+{
+    PROMISE(fds == 0);
+    PROMISE(request->tag != 0 && (request->vm != 0) == (request->type == JW_ATTACH || request->type == JW_DROP));
+    if (request->type == JW_WIRES) {
+        PROMISE(request->wires.count >= 1 && request->wires.count <= JW_WIRES_MAX);
+        for (unsigned i = 0; i < request->wires.count; i++) {
+            const struct jw_wire *wire = &request->wires.wires[i];
+            PROMISE(wire->from != 0 && wire->to != 0 && wire->from != wire->to && wire->port != 0 && wire->on <= 1);
+            PROMISE(wire->protocol == JW_TCP || wire->protocol == JW_UDP);
+        }
+    }
+    if (request->type == JW_SHAPE) {
+        const struct jw_shape *shape = &request->shape;
+        PROMISE(shape->from != 0 && shape->to != 0 && shape->from != shape->to && shape->rate <= BX_RATE_MAX);
+        PROMISE(shape->rate == 0 || shape->rate >= BX_RATE_MIN);
+        PROMISE(shape->delay_us <= BX_DELAY_MAX_US && shape->jitter_us <= BX_DELAY_MAX_US);
+        PROMISE(shape->loss_ppm <= BX_LOSS_MAX_PPM);
+    }
+}
+
 static void try_request(const void *bytes, size_t size, unsigned fds)
 {
     if (jw_request_check(bytes, size, fds) != NULL)
@@ -28,6 +49,8 @@ static void try_request(const void *bytes, size_t size, unsigned fds)
     PROMISE(request.magic == JW_MAGIC);
     if (request.type == JW_SPAWN)
         check_spawn(&request.spawn, fds);
+    else if (request.type >= JW_ATTACH && request.type <= JW_SHAPE)
+        check_net(&request, fds);
     else
         PROMISE(fds == 0 && (request.type == JW_KILL || request.type == JW_STATS || request.type == JW_SHUTDOWN));
 }
@@ -39,8 +62,9 @@ static void try_reply(const void *bytes, size_t size)
     struct jw_reply reply;
     PROMISE(size == sizeof reply);
     memcpy(&reply, bytes, sizeof reply);
-    PROMISE(reply.type >= JW_SPAWNED && reply.type <= JW_STATISTICS);
-    if (reply.type == JW_FAILED)
+    PROMISE((reply.type >= JW_SPAWNED && reply.type <= JW_STATISTICS) || reply.type == JW_NET_DONE ||
+            reply.type == JW_NET_FAILED);
+    if (reply.type == JW_FAILED || reply.type == JW_NET_FAILED)
         PROMISE(memchr(reply.u.failed.text, '\0', sizeof reply.u.failed.text) != NULL);
 }
 

@@ -68,6 +68,15 @@ static void jail_wire(void)
     save_request(6, &stats, 0);
     struct jw_reply statistics = {.magic = JW_MAGIC, .type = JW_STATISTICS, .vm = 1, .u.statistics = {1, 2, 3}};
     save_reply(7, &statistics);
+    struct jw_request attach = {.magic = JW_MAGIC, .type = JW_ATTACH, .vm = 1, .tag = 1, .attach.group = 1};
+    save_request(8, &attach, 0);
+    struct jw_request wires = {.magic = JW_MAGIC, .type = JW_WIRES, .tag = 1};
+    wires.wires.count = 1;
+    wires.wires.wires[0] = (struct jw_wire){1, 2, 80, JW_TCP, 1};
+    save_request(9, &wires, 0);
+    struct jw_request shape = {.magic = JW_MAGIC, .type = JW_SHAPE, .tag = 1};
+    shape.shape = (struct jw_shape){.from = 1, .to = 2, .rate = 1000000, .delay_us = 1000, .loss_ppm = 10000};
+    save_request(10, &shape, 0);
     struct jw_reply failed = {.magic = JW_MAGIC, .type = JW_FAILED, .vm = 1};
     failed.u.failed = (struct jw_failed){.code = 12, .text = "no memory"};
     save_reply(4, &failed);

@@ -74,7 +74,9 @@ static void test_header(void **state)
     WRONG_WITH(type, JW_STATS);
     WRONG_WITH(type, 5);
     WRONG_WITH(vm, 0);
-    WRONG_WITH(pad, 1);
+    WRONG_WITH(tag, 1);
+    WRONG_WITH(type, 5);
+    WRONG_WITH(type, 12);
 }
 
 static void test_descriptors(void **state)
@@ -103,7 +105,7 @@ static void test_limits(void **state)
     WRONG_WITH(spawn.tmp_inodes, 1);
     WRONG_WITH(spawn.tmp_inodes, UINT32_MAX);
     WRONG_WITH(spawn.profile, 2);
-    WRONG_WITH(spawn.pad[5], 1);
+    WRONG_WITH(spawn.pad[1], 1);
     struct jw_request smallest = spawn_request();
     smallest.spawn.memory_bytes = BX_MEMORY_MIN;
     smallest.spawn.pids = 1;
@@ -276,6 +278,105 @@ static void test_statistics(void **state)
     assert_non_null(jw_reply_check(&reply, sizeof reply - 1));
 }
 
+static struct jw_request net_request(uint32_t type)
+{
+    struct jw_request request = {.magic = JW_MAGIC, .type = type, .tag = 5};
+    request.vm = type == JW_ATTACH || type == JW_DROP ? 7 : 0;
+    if (type == JW_WIRES) {
+        request.wires.count = 2;
+        request.wires.wires[0] = (struct jw_wire){1, 2, 80, JW_TCP, 1};
+        request.wires.wires[1] = (struct jw_wire){2, 1, 65535, JW_UDP, 0};
+    }
+    if (type == JW_SHAPE)
+        request.shape = (struct jw_shape){.from = 1, .to = 2, .rate = BX_RATE_MAX, .delay_us = BX_DELAY_MAX_US};
+    return request;
+}
+
+#define NET_WRONG_WITH(type_, field, value)               \
+    do {                                                  \
+        struct jw_request changed_ = net_request(type_);  \
+        SOUND(changed_, 0);                               \
+        changed_.field = (value);                         \
+        WRONG(changed_, 0);                               \
+    } while (0)
+
+static void test_net_heads(void **state)
+{
+    (void)state;
+    for (uint32_t type = JW_ATTACH; type <= JW_SHAPE; type++) {
+        struct jw_request request = net_request(type);
+        SOUND(request, 0);
+        WRONG(request, 1);
+        NET_WRONG_WITH(type, tag, 0);
+        NET_WRONG_WITH(type, vm, net_request(type).vm == 0);
+        NET_WRONG_WITH(type, spawn.mounts[BX_MOUNTS_MAX - 1].pad[6], 1);
+    }
+    struct jw_request spawn = spawn_request();
+    spawn.spawn.net = 9;
+    SOUND(spawn, 3);
+}
+
+static void test_wires(void **state)
+{
+    (void)state;
+    NET_WRONG_WITH(JW_ATTACH, attach.pad, 1);
+    NET_WRONG_WITH(JW_WIRES, wires.pad, 1);
+    NET_WRONG_WITH(JW_WIRES, wires.count, 0);
+    NET_WRONG_WITH(JW_WIRES, wires.count, 1);
+    NET_WRONG_WITH(JW_WIRES, wires.count, 3);
+    NET_WRONG_WITH(JW_WIRES, wires.count, JW_WIRES_MAX + 1);
+    NET_WRONG_WITH(JW_WIRES, wires.count, UINT32_MAX);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[0].from, 0);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[0].to, 0);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[1].to, 2);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[1].port, 0);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[1].protocol, 1);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[1].protocol, 0);
+    NET_WRONG_WITH(JW_WIRES, wires.wires[1].on, 2);
+    struct jw_request most = net_request(JW_WIRES);
+    most.wires.count = JW_WIRES_MAX;
+    for (unsigned i = 0; i < JW_WIRES_MAX; i++)
+        most.wires.wires[i] = (struct jw_wire){1, 2, (uint16_t)(i + 1), JW_TCP, 1};
+    SOUND(most, 0);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    NET_WRONG_WITH(JW_SHAPE, shape.from, 0);
+    NET_WRONG_WITH(JW_SHAPE, shape.to, 1);
+    NET_WRONG_WITH(JW_SHAPE, shape.rate, BX_RATE_MIN - 1);
+    NET_WRONG_WITH(JW_SHAPE, shape.rate, BX_RATE_MAX + 1);
+    NET_WRONG_WITH(JW_SHAPE, shape.rate, UINT64_MAX);
+    NET_WRONG_WITH(JW_SHAPE, shape.delay_us, BX_DELAY_MAX_US + 1);
+    NET_WRONG_WITH(JW_SHAPE, shape.jitter_us, UINT32_MAX);
+    NET_WRONG_WITH(JW_SHAPE, shape.loss_ppm, BX_LOSS_MAX_PPM + 1);
+    NET_WRONG_WITH(JW_SHAPE, shape.pad, 1);
+    struct jw_request none = net_request(JW_SHAPE);
+    none.shape = (struct jw_shape){.from = 1, .to = 2};
+    SOUND(none, 0);
+}
+
+static void test_net_replies(void **state)
+{
+    (void)state;
+    struct jw_reply done = {.magic = JW_MAGIC, .type = JW_NET_DONE, .vm = 7, .tag = 5, .u.net.address = 1};
+    assert_null(check_reply(&done));
+    done.vm = 0;
+    assert_null(check_reply(&done));
+    done.u.net.pad = 1;
+    assert_non_null(check_reply(&done));
+    done.u.net.pad = 0;
+    done.tag = 0;
+    assert_non_null(check_reply(&done));
+    struct jw_reply failed = {.magic = JW_MAGIC, .type = JW_NET_FAILED, .tag = 5, .u.failed = {12, "no memory"}};
+    assert_null(check_reply(&failed));
+    failed.u.failed.code = 0;
+    assert_non_null(check_reply(&failed));
+    struct jw_reply death = {.magic = JW_MAGIC, .type = JW_DEATH, .vm = 1, .tag = 5, .u.death = {.wait_code = 1}};
+    assert_non_null(check_reply(&death));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +393,10 @@ int main(void)
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_bad_deaths),
         cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_net_heads),
+        cmocka_unit_test(test_wires),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_net_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
