@@ -1,7 +1,7 @@
 /*
  * musl.c - what the programs that are linked with musl need beside it. No program of glibc's contains this file.
  *
- *   checks     Debian's archives (libcap, msgpack-c, jansson) and, by fortify.h, our own objects call the checked
+ *   checks     Debian's archives (libcap, msgpack-c and others) and, by fortify.h, our own objects call the checked
  *              variants of copies and prints that glibc has and musl has not: too long for its target is the end
  *   sealing    musl's start of a static program relocates, but leaves what it relocated writable
  *   messages   strerror in the words that all other commands of the system use
