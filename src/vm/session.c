@@ -225,12 +225,13 @@ void vm_session_release(struct vm *vm, struct vm_session *session)
 
 /* ---- writing ---- */
 
-/* What is sent makes room when it is much. */
-static void compact(struct vm_session *session)
+/* What is sent makes room, when it is much and there are at most `movable` bytes to move for it: the rest of a large
+ * result stays where it is. */
+static void compact(struct vm_session *session, size_t movable)
 {
     struct bx_values *out = &session->out;
     size_t unsent = vm_session_unsent(session);
-    if (unsent > 0 && (session->sent < PIECE || session->sent < unsent))
+    if (unsent > 0 && (session->sent < PIECE || session->sent < unsent || unsent > movable))
         return;
     if (unsent > 0)
         memmove(out->bytes, out->bytes + session->sent, unsent);
@@ -252,7 +253,7 @@ void vm_session_flush(struct vm_session *session)
             session->broken = true;
     }
     if (session->sent > 0 && session->partial == SIZE_MAX)
-        compact(session);
+        compact(session, UNSENT_MAX);
 }
 
 void vm_sessions_flush(struct vm *vm)
@@ -278,6 +279,7 @@ static bool add_output(struct vm_session *session, int stream, const char *bytes
 {
     struct sw_head head = {.length = (uint32_t)length, .type = SW_OUTPUT, .kind = (uint8_t)stream, .call = call};
     struct bx_values *out = &session->out;
+    compact(session, SIZE_MAX);
     out->max = SIZE_MAX / 4;
     char *to = bx_values_room(out, sizeof head + length + SESSION_RESERVE);
     out->error = 0;
