@@ -393,7 +393,7 @@ int bioxen_create(bioxen_manager *manager, const struct bioxen_config *config, u
                   struct bioxen_error *public_err)
 {
     struct bx_error err = {0};
-    struct bioxen_event event;
+    struct bioxen_event event = {0};
     uint32_t id = manager_next_id(manager);
     int rc = request_create(manager, config, id, &err);
     if (rc == 0)
@@ -418,7 +418,7 @@ static int ask_and_wait(bioxen_manager *manager, uint32_t type, uint32_t vm, enu
 
 int bioxen_attach(bioxen_manager *manager, uint32_t vm, bioxen_session **out, struct bioxen_error *err)
 {
-    struct bioxen_event event;
+    struct bioxen_event event = {0};
     int rc = ask_and_wait(manager, CTL_ATTACH, vm, BIOXEN_EVENT_ATTACHED, &event, err);
     if (rc == 0)
         *out = event.session;
@@ -427,7 +427,7 @@ int bioxen_attach(bioxen_manager *manager, uint32_t vm, bioxen_session **out, st
 
 int bioxen_stats(bioxen_manager *manager, uint32_t vm, struct bioxen_stats *out, struct bioxen_error *err)
 {
-    struct bioxen_event event;
+    struct bioxen_event event = {0};
     int rc = ask_and_wait(manager, CTL_STATS, vm, BIOXEN_EVENT_STATS, &event, err);
     if (rc == 0)
         *out = event.stats;
