@@ -93,6 +93,16 @@ static int explain(const struct sb_child_report *report, struct sb_error *err)
     return sb_fail_errno(err, report->code, "the jail's step \"%s\" failed", step);
 }
 
+/* A child that ended with our "go" unread resets the connection; what it reported stands behind that. */
+static ssize_t take_report(int sync, struct sb_child_report *report)
+{
+    ssize_t got;
+    do
+        got = recv(sync, report, sizeof *report, MSG_DONTWAIT);
+    while (got < 0 && errno == ECONNRESET);
+    return got;
+}
+
 /* The end of file is good news: exec closed the child's end. (So does death; that is seen by the pidfd.) */
 static int wait_for_exec(int sync, struct sb_error *err)
 {
@@ -104,11 +114,7 @@ static int wait_for_exec(int sync, struct sb_error *err)
     if (rc <= 0)
         return sb_fail(err, ETIMEDOUT, "the jail did not come up within %d s", SPAWN_TIMEOUT_MS / 1000);
     struct sb_child_report report;
-    ssize_t got;
-    /* A child that ended with our "go" unread resets the connection; what it reported stands behind that. */
-    do
-        got = recv(sync, &report, sizeof report, MSG_DONTWAIT);
-    while (got < 0 && errno == ECONNRESET);
+    ssize_t got = take_report(sync, &report);
     if (got == 0)
         return 0;
     if (got != sizeof report || report.code <= 0)
@@ -136,7 +142,12 @@ static int start_child(const struct sb_plan *plan, struct sb_jail *jail, int syn
     jail->pid = pid;
     sb_close(&sync[1]);
     int rc = prepare_and_go(plan, pid, sync[0], err);
-    return rc == 0 ? wait_for_exec(sync[0], err) : rc;
+    if (rc == 0)
+        return wait_for_exec(sync[0], err);
+    /* A child that failed by itself has said why; what we noticed of it is the lesser half. */
+    struct sb_child_report report;
+    bool said = take_report(sync[0], &report) == sizeof report && report.code > 0;
+    return said ? explain(&report, err) : rc;
 }
 
 static int take_cgroup(const struct sb_plan *plan, struct sb_cgroup *group, struct sb_error *err)
