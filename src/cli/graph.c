@@ -80,59 +80,55 @@ static int read_node(struct graph_node *node, const bioxen_node *vm)
 
 /* ---- edges ---- */
 
-/* The VM of a name, or of "name-7" among its replicas. */
-static bool find_node(const struct graph *graph, struct bioxen_string name, size_t *out)
+/* Nodes by name, for searching. */
+struct names {
+    const struct graph *graph;
+    struct graph_node **sorted;
+};
+
+static int compare_names(const void *left, const void *right)
 {
-    for (int replica = 0; replica < 2; replica++) {
-        for (size_t i = 0; i < graph->node_count; i++)
-            if (strlen(graph->nodes[i].name) == name.length &&
-                memcmp(graph->nodes[i].name, name.bytes, name.length) == 0) {
-                *out = i;
-                return true;
-            }
-        while (name.length > 0 && name.bytes[name.length - 1] != '-')
-            name.length--;
-        name.length -= name.length > 0;
+    return strcmp((*(struct graph_node *const *)left)->name, (*(struct graph_node *const *)right)->name);
+}
+
+static int compare_text(struct bioxen_string text, const char *name)
+{
+    size_t length = strlen(name);
+    int order = memcmp(text.bytes, name, text.length < length ? text.length : length);
+    return order != 0 ? order : (text.length > length) - (text.length < length);
+}
+
+static bool find_exactly(const struct names *names, struct bioxen_string name, size_t *out)
+{
+    size_t low = 0, high = names->graph->node_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_text(name, names->sorted[middle]->name);
+        if (order == 0) {
+            *out = (size_t)(names->sorted[middle] - names->graph->nodes);
+            return true;
+        }
+        low = order > 0 ? middle + 1 : low;
+        high = order < 0 ? middle : high;
     }
     return false;
 }
 
-static struct graph_edge *find_edge(struct graph *graph, size_t from, size_t to, enum graph_edge_kind kind)
+/* The VM of a name, or of "name-7" among its replicas. */
+static bool find_node(const struct names *names, struct bioxen_string name, size_t *out)
 {
-    for (size_t i = 0; i < graph->edge_count; i++)
-        if (graph->edges[i].from == from && graph->edges[i].to == to && graph->edges[i].kind == kind)
-            return &graph->edges[i];
-    return NULL;
+    if (name.bytes == NULL)
+        return false;
+    if (find_exactly(names, name, out))
+        return true;
+    while (name.length > 0 && name.bytes[name.length - 1] != '-')
+        name.length--;
+    name.length -= name.length > 0;
+    return find_exactly(names, name, out);
 }
 
-/* More labels than this on one edge cover the picture. */
-#define LABEL_MAX 120
-
-static int extend_label(struct graph_edge *edge, const char *label)
-{
-    char *longer = NULL;
-    size_t length = strlen(edge->label);
-    const char *found = strstr(edge->label, label);
-    size_t end = strlen(label);
-    bool is_there =
-        found != NULL && (found == edge->label || found[-1] == ' ') && (found[end] == '\0' || found[end] == ',');
-    if (is_there || (length > LABEL_MAX && strcmp(edge->label + length - 3, "...") == 0))
-        return 0;
-    if (asprintf(&longer, "%s, %s", edge->label, length > LABEL_MAX ? "..." : label) < 0)
-        return -ENOMEM;
-    free(edge->label);
-    edge->label = longer;
-    return 0;
-}
-
-/* Several wires between two VMs are one edge, and two directions are one edge with two heads. */
 static int add_edge(struct graph *graph, size_t from, size_t to, enum graph_edge_kind kind, const char *label)
 {
-    struct graph_edge *edge = find_edge(graph, from, to, kind);
-    if (edge == NULL && kind == GRAPH_WIRE && (edge = find_edge(graph, to, from, kind)) != NULL)
-        edge->both = true;
-    if (edge != NULL)
-        return extend_label(edge, label);
     if (graph->edge_count == graph->edge_room) {
         size_t room = 2 * graph->edge_room + 16;
         struct graph_edge *larger = realloc(graph->edges, room * sizeof *larger);
@@ -144,9 +140,88 @@ static int add_edge(struct graph *graph, size_t from, size_t to, enum graph_edge
     char *copy = strdup(label);
     if (copy == NULL)
         return -ENOMEM;
-    graph->edges[graph->edge_count++] = (struct graph_edge){.from = from, .to = to, .kind = kind, .label = copy};
+    graph->edges[graph->edge_count] =
+        (struct graph_edge){.from = from, .to = to, .kind = kind, .label = copy, .order = graph->edge_count};
+    graph->edge_count++;
     return 0;
 }
+
+/* ---- several wires between two VMs are one edge, and two directions are one edge with two heads ---- */
+
+/* More text than this on one edge covers the picture. */
+#define LABEL_MAX 100
+
+static int extend_label(struct graph_edge *edge, const char *label)
+{
+    char *longer = NULL;
+    size_t length = strlen(edge->label), added = strlen(label);
+    const char *found = strstr(edge->label, label);
+    bool is_there =
+        found != NULL && (found == edge->label || found[-1] == ' ') && (found[added] == '\0' || found[added] == ',');
+    if (is_there || (length > 3 && strcmp(edge->label + length - 3, "...") == 0))
+        return 0;
+    if (asprintf(&longer, "%s, %s", edge->label, length + added > LABEL_MAX ? "..." : label) < 0)
+        return -ENOMEM;
+    free(edge->label);
+    edge->label = longer;
+    return 0;
+}
+
+static int compare_numbers(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* Edges that are one come together: those of wires whatever their direction is. */
+static int compare_ends(const void *left, const void *right)
+{
+    const struct graph_edge *a = left, *b = right;
+    bool turn_a = a->kind == GRAPH_WIRE && a->from > a->to, turn_b = b->kind == GRAPH_WIRE && b->from > b->to;
+    int order = compare_numbers(a->kind, b->kind);
+    if (order == 0)
+        order = compare_numbers(turn_a ? a->to : a->from, turn_b ? b->to : b->from);
+    if (order == 0)
+        order = compare_numbers(turn_a ? a->from : a->to, turn_b ? b->from : b->to);
+    return order;
+}
+
+static int compare_all(const void *left, const void *right)
+{
+    int order = compare_ends(left, right);
+    return order != 0
+               ? order
+               : compare_numbers(((const struct graph_edge *)left)->order, ((const struct graph_edge *)right)->order);
+}
+
+static int compare_order(const void *left, const void *right)
+{
+    return compare_numbers(((const struct graph_edge *)left)->order, ((const struct graph_edge *)right)->order);
+}
+
+static int merge_edges(struct graph *graph)
+{
+    int rc = 0;
+    size_t kept = 0;
+    if (graph->edge_count > 0)
+        qsort(graph->edges, graph->edge_count, sizeof *graph->edges, compare_all);
+    for (size_t i = 0; i < graph->edge_count; i++) {
+        struct graph_edge edge = graph->edges[i], *last = kept > 0 ? &graph->edges[kept - 1] : NULL;
+        if (last == NULL || compare_ends(last, &edge) != 0) {
+            graph->edges[kept++] = edge;
+            continue;
+        }
+        last->both = last->both || last->from != edge.from;
+        if (rc == 0)
+            rc = extend_label(last, edge.label);
+        free(edge.label);
+    }
+    graph->edge_count = kept;
+    if (kept > 0)
+        qsort(graph->edges, kept, sizeof *graph->edges, compare_order);
+    return rc;
+}
+
+/* ---- reading ---- */
 
 /* "8080, 20ms, 1% lost, 10mbit" */
 static void describe_wire(const bioxen_node *wire, char *out, size_t size)
@@ -164,18 +239,18 @@ static void describe_wire(const bioxen_node *wire, char *out, size_t size)
              bits > 0 ? rate : "");
 }
 
-static int read_wire(struct graph *graph, const bioxen_node *wire)
+static int read_wire(struct graph *graph, const struct names *names, const bioxen_node *wire)
 {
     char label[160];
     size_t from, to;
-    if (!find_node(graph, bioxen_node_text(bioxen_node_find(wire, "from")), &from) ||
-        !find_node(graph, bioxen_node_text(bioxen_node_find(wire, "to")), &to))
+    if (!find_node(names, bioxen_node_text(bioxen_node_find(wire, "from")), &from) ||
+        !find_node(names, bioxen_node_text(bioxen_node_find(wire, "to")), &to))
         return 0;
     describe_wire(wire, label, sizeof label);
     return add_edge(graph, from, to, GRAPH_WIRE, label);
 }
 
-static int read_depends(struct graph *graph, size_t from, const bioxen_node *vm)
+static int read_depends(struct graph *graph, const struct names *names, size_t from, const bioxen_node *vm)
 {
     const bioxen_node *list = bioxen_node_find(vm, "depends_on");
     int rc = 0;
@@ -184,7 +259,7 @@ static int read_depends(struct graph *graph, size_t from, const bioxen_node *vm)
         struct bioxen_string condition = bioxen_node_text(bioxen_node_find(item, "condition"));
         char label[64];
         size_t to;
-        if (!find_node(graph, bioxen_node_text(bioxen_node_find(item, "vm")), &to))
+        if (!find_node(names, bioxen_node_text(bioxen_node_find(item, "vm")), &to))
             continue;
         snprintf(label, sizeof label, "after %.*s", (int)condition.length,
                  condition.bytes != NULL ? condition.bytes : "");
@@ -193,21 +268,35 @@ static int read_depends(struct graph *graph, size_t from, const bioxen_node *vm)
     return rc;
 }
 
-int graph_init(struct graph *graph, const bioxen_node *topology)
+static int read_edges(struct graph *graph, const struct names *names, const bioxen_node *topology)
 {
     const bioxen_node *vms = bioxen_node_find(topology, "vms"), *wires = bioxen_node_find(topology, "wires");
+    int rc = 0;
+    for (size_t i = 0; i < bioxen_node_count(wires) && rc == 0; i++)
+        rc = read_wire(graph, names, bioxen_node_item(wires, i));
+    for (size_t i = 0; i < bioxen_node_count(vms) && rc == 0; i++)
+        rc = read_depends(graph, names, i, bioxen_node_item(vms, i));
+    return rc == 0 ? merge_edges(graph) : rc;
+}
+
+int graph_init(struct graph *graph, const bioxen_node *topology)
+{
+    const bioxen_node *vms = bioxen_node_find(topology, "vms");
     size_t count = bioxen_node_count(vms);
     *graph = (struct graph){.name = copy_text(bioxen_node_find(topology, "name")),
                             .nodes = calloc(count + 1, sizeof *graph->nodes)};
-    if (graph->nodes == NULL || graph->name == NULL)
-        return -ENOMEM;
-    int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++, graph->node_count++)
+    struct names names = {graph, calloc(count + 1, sizeof *names.sorted)};
+    int rc = graph->nodes != NULL && graph->name != NULL && names.sorted != NULL ? 0 : -ENOMEM;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        graph->node_count++;
+        names.sorted[i] = &graph->nodes[i];
         rc = read_node(&graph->nodes[i], bioxen_node_item(vms, i));
-    for (size_t i = 0; i < bioxen_node_count(wires) && rc == 0; i++)
-        rc = read_wire(graph, bioxen_node_item(wires, i));
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = read_depends(graph, i, bioxen_node_item(vms, i));
+    }
+    if (rc == 0) {
+        qsort(names.sorted, count, sizeof *names.sorted, compare_names);
+        rc = read_edges(graph, &names, topology);
+    }
+    free(names.sorted);
     return rc;
 }
 
@@ -222,6 +311,7 @@ void graph_fini(struct graph *graph)
     for (size_t i = 0; i < graph->edge_count; i++)
         free(graph->edges[i].label);
     free(graph->nodes);
+    free(graph->bends);
     free(graph->edges);
     free(graph->name);
 }

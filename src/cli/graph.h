@@ -18,6 +18,7 @@ struct graph_node {
     char *group;   /* NULL when it is in none */
     /* for the layout */
     unsigned layer;
+    size_t order;
     double x, y, width, height, weight;
 };
 
@@ -29,6 +30,8 @@ struct graph_edge {
     bool both; /* there is one in the other direction too */
     bool back; /* layout: against the layers */
     char *label;
+    size_t order;                 /* in the file */
+    size_t first_bend, bend_count; /* layout: where it passes the layers between its ends, from left to right */
 };
 
 struct graph {
@@ -37,6 +40,8 @@ struct graph {
     size_t node_count;
     struct graph_edge *edges;
     size_t edge_count, edge_room;
+    struct graph_node *bends; /* places of edges among nodes: only the layout and the drawing know them */
+    size_t bend_count;
 };
 
 /* Reads a checked topology. Returns 0 or -ENOMEM; the graph is to be finished either way. */

@@ -124,7 +124,63 @@ static int assign_layers(struct graph *graph)
     return order != NULL ? rc : -ENOMEM;
 }
 
+/* ---- bends ---- */
+
+/* Beyond so many an edge is drawn straight through: nobody looks at such a picture for its lines. */
+#define BENDS_MAX   20000u
+#define BEND_HEIGHT 10.0
+
+static unsigned layers_between(const struct graph *graph, const struct graph_edge *edge, unsigned *first)
+{
+    unsigned a = graph->nodes[edge->from].layer, b = graph->nodes[edge->to].layer;
+    unsigned low = a < b ? a : b, high = a < b ? b : a;
+    *first = low + 1;
+    return high > low + 1 ? high - low - 1 : 0;
+}
+
+/* An edge that passes a layer has a place in it, like a node, so that it leads through none. */
+static int make_bends(struct graph *graph)
+{
+    unsigned first;
+    graph->bend_count = 0;
+    for (size_t i = 0; i < graph->edge_count; i++)
+        graph->bend_count += layers_between(graph, &graph->edges[i], &first);
+    if (graph->bend_count > BENDS_MAX)
+        graph->bend_count = 0;
+    graph->bends = calloc(graph->bend_count + 1, sizeof *graph->bends);
+    if (graph->bends == NULL || graph->bend_count == 0)
+        return graph->bends == NULL ? -ENOMEM : 0;
+    size_t used = 0;
+    for (size_t i = 0; i < graph->edge_count; i++) {
+        struct graph_edge *edge = &graph->edges[i];
+        edge->first_bend = used;
+        edge->bend_count = layers_between(graph, edge, &first);
+        for (size_t j = 0; j < edge->bend_count; j++)
+            graph->bends[used++] = (struct graph_node){.layer = first + (unsigned)j, .height = BEND_HEIGHT};
+    }
+    return 0;
+}
+
 /* ---- places ---- */
+
+/* Everything that has a place: nodes, then bends; and which of them are neighbours. */
+struct places {
+    struct graph *graph;
+    struct graph_node **list;
+    size_t count;
+    double *gaps; /* behind each layer */
+    unsigned layers;
+    double *sums; /* of each place, by its order: where its neighbours are */
+    size_t *degrees;
+};
+
+static void places_fini(struct places *places)
+{
+    free(places->list);
+    free(places->gaps);
+    free(places->sums);
+    free(places->degrees);
+}
 
 static int compare(const void *left, const void *right)
 {
@@ -133,81 +189,124 @@ static int compare(const void *left, const void *right)
         return a->layer < b->layer ? -1 : 1;
     if (a->weight != b->weight)
         return a->weight < b->weight ? -1 : 1;
-    return a < b ? -1 : 1;
+    return a->order < b->order ? -1 : 1;
+}
+
+static void size_node(struct graph_node *node)
+{
+    size_t title = characters(node->title), details = characters(node->details), group = characters(node->group);
+    size_t longest = title > details ? title : details;
+    node->width = NODE_PADDING + CHARACTER_WIDTH * (double)(longest > group ? longest : group);
+    node->height =
+        NODE_HEIGHT + (node->details != NULL ? DETAILS_HEIGHT : 0) + (node->group != NULL ? DETAILS_HEIGHT : 0);
 }
 
 /* Room between two layers for the widest label between them. */
-static double gap_behind(const struct graph *graph, unsigned layer)
+static void measure_gaps(struct places *places)
 {
-    double gap = GAP_X;
+    struct graph *graph = places->graph;
+    for (unsigned i = 0; i < places->layers; i++)
+        places->gaps[i] = GAP_X;
+    for (size_t i = 0; i < graph->edge_count; i++) {
+        unsigned first, between = layers_between(graph, &graph->edges[i], &first);
+        double width = LABEL_WIDTH * (double)characters(graph->edges[i].label) + 40;
+        unsigned at = first - 1 + between / 2; /* where its label will be */
+        if (graph->nodes[graph->edges[i].from].layer != graph->nodes[graph->edges[i].to].layer &&
+            width > places->gaps[at])
+            places->gaps[at] = width;
+    }
+}
+
+static int places_init(struct places *places, struct graph *graph)
+{
+    *places = (struct places){.graph = graph, .count = graph->node_count + graph->bend_count};
+    for (size_t i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].layer >= places->layers)
+            places->layers = graph->nodes[i].layer + 1;
+    places->list = calloc(places->count + 1, sizeof *places->list);
+    places->gaps = calloc(places->layers + 1, sizeof *places->gaps);
+    places->sums = calloc(places->count + 1, sizeof *places->sums);
+    places->degrees = calloc(places->count + 1, sizeof *places->degrees);
+    if (!places->list || !places->gaps || !places->sums || !places->degrees)
+        return -ENOMEM;
+    for (size_t i = 0; i < places->count; i++) {
+        struct graph_node *node = i < graph->node_count ? &graph->nodes[i] : &graph->bends[i - graph->node_count];
+        if (i < graph->node_count)
+            size_node(node);
+        node->order = i;
+        node->weight = (double)i;
+        places->list[i] = node;
+    }
+    measure_gaps(places);
+    return 0;
+}
+
+/* Puts what is in each layer below each other, in the order of the list. A bend is as wide as its layer. */
+static void place(struct places *places)
+{
+    double x = MARGIN;
+    for (size_t i = 0, end; i < places->count; i = end) {
+        unsigned layer = places->list[i]->layer;
+        double y = MARGIN + TITLE_HEIGHT, widest = 0;
+        for (end = i; end < places->count && places->list[end]->layer == layer; end++) {
+            struct graph_node *node = places->list[end];
+            node->x = x;
+            node->y = y;
+            y += node->height + (node->title != NULL ? GAP_Y : GAP_Y / 2);
+            widest = node->title != NULL && node->width > widest ? node->width : widest;
+        }
+        for (size_t j = i; j < end; j++)
+            if (places->list[j]->title == NULL)
+                places->list[j]->width = widest;
+        x += widest + places->gaps[layer];
+    }
+}
+
+static void pull(struct places *places, const struct graph_node *a, const struct graph_node *b)
+{
+    places->sums[a->order] += b->y + b->height / 2;
+    places->sums[b->order] += a->y + a->height / 2;
+    places->degrees[a->order]++;
+    places->degrees[b->order]++;
+}
+
+/* Each wants to be where its neighbours are on the average. */
+static void weigh(struct places *places)
+{
+    struct graph *graph = places->graph;
+    memset(places->sums, 0, places->count * sizeof *places->sums);
+    memset(places->degrees, 0, places->count * sizeof *places->degrees);
     for (size_t i = 0; i < graph->edge_count; i++) {
         const struct graph_edge *edge = &graph->edges[i];
-        unsigned a = graph->nodes[edge->from].layer, b = graph->nodes[edge->to].layer;
-        double width = LABEL_WIDTH * (double)characters(edge->label) + 40;
-        if ((a == layer && b == layer + 1) || (b == layer && a == layer + 1))
-            gap = width > gap ? width : gap;
-    }
-    return gap;
-}
-
-/* Puts the nodes of each layer below each other, in the order of the list. */
-static void place(struct graph *graph, struct graph_node **list)
-{
-    double x = MARGIN, y = 0, widest = 0;
-    for (size_t i = 0; i < graph->node_count; i++) {
-        struct graph_node *node = list[i];
-        if (i > 0 && node->layer != list[i - 1]->layer) {
-            x += widest + gap_behind(graph, list[i - 1]->layer);
-            y = widest = 0;
+        bool forward = graph->nodes[edge->from].layer < graph->nodes[edge->to].layer;
+        const struct graph_node *last = &graph->nodes[forward ? edge->from : edge->to];
+        for (size_t j = 0; j < edge->bend_count; j++) {
+            pull(places, last, &graph->bends[edge->first_bend + j]);
+            last = &graph->bends[edge->first_bend + j];
         }
-        if (y == 0)
-            y = MARGIN + TITLE_HEIGHT;
-        node->x = x;
-        node->y = y;
-        y += node->height + GAP_Y;
-        widest = node->width > widest ? node->width : widest;
+        pull(places, last, &graph->nodes[forward ? edge->to : edge->from]);
     }
-}
-
-/* A node wants to be where its neighbours are on the average. */
-static int weigh(struct graph *graph)
-{
-    size_t *degree = calloc(graph->node_count + 1, sizeof *degree);
-    double *sum = calloc(graph->node_count + 1, sizeof *sum);
-    for (size_t i = 0; degree != NULL && sum != NULL && i < graph->edge_count; i++) {
-        const struct graph_edge *edge = &graph->edges[i];
-        sum[edge->from] += graph->nodes[edge->to].y;
-        sum[edge->to] += graph->nodes[edge->from].y;
-        degree[edge->from]++;
-        degree[edge->to]++;
+    for (size_t i = 0; i < places->count; i++) {
+        struct graph_node *node = places->list[i];
+        size_t degree = places->degrees[node->order];
+        node->weight = degree > 0 ? places->sums[node->order] / (double)degree : node->y + node->height / 2;
     }
-    for (size_t i = 0; degree != NULL && sum != NULL && i < graph->node_count; i++)
-        graph->nodes[i].weight = degree[i] > 0 ? sum[i] / (double)degree[i] : graph->nodes[i].y;
-    int rc = degree != NULL && sum != NULL ? 0 : -ENOMEM;
-    free(degree);
-    free(sum);
-    return rc;
 }
 
 int graph_layout(struct graph *graph)
 {
-    struct graph_node **list = calloc(graph->node_count + 1, sizeof *list);
-    int rc = list != NULL ? assign_layers(graph) : -ENOMEM;
-    for (size_t i = 0; rc == 0 && i < graph->node_count; i++) {
-        struct graph_node *node = &graph->nodes[i];
-        size_t title = characters(node->title), details = characters(node->details), group = characters(node->group);
-        size_t longest = title > details ? title : details;
-        node->width = NODE_PADDING + CHARACTER_WIDTH * (double)(longest > group ? longest : group);
-        node->height =
-            NODE_HEIGHT + (node->details != NULL ? DETAILS_HEIGHT : 0) + (node->group != NULL ? DETAILS_HEIGHT : 0);
-        node->weight = (double)i;
-        list[i] = node;
-    }
+    struct places places = {0};
+    int rc = assign_layers(graph);
+    if (rc == 0)
+        rc = make_bends(graph);
+    if (rc == 0)
+        rc = places_init(&places, graph);
     for (int sweep = 0; rc == 0 && sweep < SWEEPS; sweep++) {
-        qsort(list, graph->node_count, sizeof *list, compare);
-        place(graph, list);
-        rc = weigh(graph);
+        if (sweep > 0)
+            weigh(&places);
+        qsort(places.list, places.count, sizeof *places.list, compare);
+        place(&places);
     }
-    free(list);
+    places_fini(&places);
     return rc;
 }

@@ -2,8 +2,6 @@
  * graph_svg.c - draws what graph_layout.c placed: boxes, curves, labels. Texts are escaped; there is no script and no
  * link.
  */
-#include <string.h>
-
 #include "graph.h"
 
 #define EDGE_MARGIN 60.0
@@ -39,40 +37,69 @@ static void put_node(FILE *out, const struct graph_node *node)
         put_text(out, middle, y + 16, "group", node->group);
 }
 
-struct curve {
-    double x1, y1, x2, y2, x3, y3, x4, y4;
+struct point {
+    double x, y;
 };
 
-/* From side to side where the layers allow it, else around. */
-static struct curve curve_of(const struct graph *graph, const struct graph_edge *edge)
+/* One curve that leaves and arrives horizontally; returns its middle. */
+static struct point put_curve(FILE *out, struct point from, struct point to)
 {
-    const struct graph_node *from = &graph->nodes[edge->from], *to = &graph->nodes[edge->to];
-    double offset = edge->kind == GRAPH_DEPENDS ? 9 : 0; /* beside a wire between the same two */
-    double y1 = from->y + from->height / 2 + offset, y4 = to->y + to->height / 2 + offset;
-    if (from->layer < to->layer) {
-        double x1 = from->x + from->width, x4 = to->x, reach = (x4 - x1) / 2;
-        return (struct curve){x1, y1, x1 + reach, y1, x4 - reach, y4, x4, y4};
+    double reach = (to.x - from.x) / 2;
+    fprintf(out, " C%.1f %.1f %.1f %.1f %.1f %.1f", from.x + reach, from.y, to.x - reach, to.y, to.x, to.y);
+    return (struct point){(from.x + to.x) / 2, (from.y + to.y) / 2};
+}
+
+static struct point middle_of(const struct graph_node *node, double offset)
+{
+    return (struct point){node->x + node->width / 2, node->y + node->height / 2 + offset};
+}
+
+/* From left to right through its bends; returns where its label is to be. */
+static struct point put_through(FILE *out, const struct graph *graph, const struct graph_edge *edge, double offset)
+{
+    bool forward = graph->nodes[edge->from].layer < graph->nodes[edge->to].layer;
+    const struct graph_node *left = &graph->nodes[forward ? edge->from : edge->to];
+    const struct graph_node *right = &graph->nodes[forward ? edge->to : edge->from];
+    struct point at = {left->x + left->width, middle_of(left, offset).y}, label = at;
+    fprintf(out, "M%.1f %.1f", at.x, at.y);
+    for (size_t i = 0; i <= edge->bend_count; i++) {
+        const struct graph_node *next = i < edge->bend_count ? &graph->bends[edge->first_bend + i] : right;
+        double y = next == right ? middle_of(right, offset).y : middle_of(next, 0).y;
+        struct point middle = put_curve(out, at, (struct point){next->x, y});
+        if (i == edge->bend_count / 2)
+            label = middle;
+        at = (struct point){next->x + next->width, y};
+        if (next != right)
+            fprintf(out, " L%.1f %.1f", at.x, at.y);
     }
-    if (from->layer > to->layer) {
-        double x1 = from->x, x4 = to->x + to->width, reach = (x1 - x4) / 2;
-        return (struct curve){x1, y1 + 6, x1 - reach, y1 + 6, x4 + reach, y4 + 6, x4, y4 + 6};
+    return label;
+}
+
+/* Beside the boxes, for two of one layer; above the box, for replicas among themselves. */
+static struct point put_around(FILE *out, const struct graph_node *from, const struct graph_node *to, double offset)
+{
+    double x1 = from->x + from->width, x2 = to->x + to->width, right = (x1 > x2 ? x1 : x2) + 44;
+    double y1 = middle_of(from, offset).y, y2 = middle_of(to, offset).y;
+    if (from == to) {
+        fprintf(out, "M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f", x1, from->y + 10, x1 + 40, from->y - 6, x1 + 4,
+                from->y - 30, x1 - 16, from->y);
+        return (struct point){x1 + 14, from->y - 10};
     }
-    if (from == to) { /* replicas among themselves: a loop above the box */
-        double x = from->x + from->width, y = from->y;
-        return (struct curve){x, y + 10, x + 40, y - 6, x + 4, y - 30, x - 16, y};
-    }
-    double x1 = from->x + from->width, x4 = to->x + to->width, right = (x1 > x4 ? x1 : x4) + 50;
-    return (struct curve){x1, y1, right, y1, right, y4, x4, y4};
+    fprintf(out, "M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f", x1, y1, right, y1, right, y2, x2, y2);
+    return (struct point){right - 8, (y1 + y2) / 2};
 }
 
 static void put_edge(FILE *out, const struct graph *graph, const struct graph_edge *edge)
 {
-    struct curve c = curve_of(graph, edge);
-    fprintf(out, "  <path class=\"%s\" d=\"M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f\" marker-end=\"url(#head)\"%s/>\n",
-            edge->kind == GRAPH_DEPENDS ? "depends" : "wire", c.x1, c.y1, c.x2, c.y2, c.x3, c.y3, c.x4, c.y4,
-            edge->both ? " marker-start=\"url(#head)\"" : "");
-    double x = (c.x1 + 3 * c.x2 + 3 * c.x3 + c.x4) / 8, y = (c.y1 + 3 * c.y2 + 3 * c.y3 + c.y4) / 8;
-    put_text(out, x, y - 4 + (edge->kind == GRAPH_DEPENDS ? 14 : 0), "label", edge->label);
+    const struct graph_node *from = &graph->nodes[edge->from], *to = &graph->nodes[edge->to];
+    bool depends = edge->kind == GRAPH_DEPENDS, forward = from->layer <= to->layer;
+    double offset = depends ? 9 : 0; /* beside a wire between the same two */
+    fprintf(out, "  <path class=\"%s\" d=\"", depends ? "depends" : "wire");
+    struct point label =
+        from->layer == to->layer ? put_around(out, from, to, offset) : put_through(out, graph, edge, offset);
+    fprintf(out, "\"%s%s/>\n", forward || edge->both ? " marker-end=\"url(#head)\"" : "",
+            !forward || edge->both ? " marker-start=\"url(#head)\"" : "");
+    put_text(out, label.x, label.y + (depends ? 12 : -4), "label", edge->label);
 }
 
 static void put_head(FILE *out, const struct graph *graph)
