@@ -7,6 +7,7 @@
 #   tests/sandbox/test_x.c            the same
 #   tests/{e2e,sandbox,...}/test_x.py pytest; $BIOXEN_BUILD tells them where the programs are (build/test: with the native probe)
 #   tests/lua/x_test.lua              run by lua5.4
+#   src/daemon/schema_table.c        keys of topology files: `make schema` writes what follows from them
 #   tests/fuzz/fuzz_x.c               one libFuzzer program; tests/fuzz/seeds.c writes what it starts from
 # Includes: "common/x.h", "client/bioxen.h" and so on from src/, "sandbox/x.h" from here, "filters.h", "lua_embed.h", "syscall_names.h" from build/gen.
 # A private build directory beside somebody else's: make B=/tmp/mine
@@ -260,7 +261,7 @@ $(B)/tests/%: $O/tests/%.o $(ARCHIVES)
 .PHONY: tests check check-guest asan lint fuzz bench demo setup
 setup:
 	@scripts/setup
-tests: programs python $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS) $(EXAMPLES) $(EXAMPLES:%=%-static)
+tests: programs python $(B)/schema $(TEST_PROGRAMS) $(B)/test/libc-probe $(UNIT_TESTS) $(EXAMPLES) $(EXAMPLES:%=%-static)
 # Sub-makes, because the flags of a fresh machine are known only after the set-up.
 check: setup
 	@$(MAKE) -j$(JOBS) tests
@@ -286,6 +287,14 @@ bench: setup
 $(B)/bench-idle: $O/tests/bench/idle.o $L/libbioxen.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lmsgpackc
+
+# What follows from the table of keys of topology files.
+.PHONY: schema
+schema: $(B)/schema
+	@BIOXEN_SCHEMA=$(B)/schema scripts/make-schema
+$(B)/schema: $O/scripts/schema.o $L/daemon.a $L/common.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(TEST_LINK) -o $@ $^ -ljansson -lyaml -lmsgpackc -lcap -lm
 
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 .PHONY: fuzzers

@@ -165,11 +165,25 @@ static void mark_line(const struct job *job, unsigned line, struct bioxen_diagno
     out->width += out->width == 0;
 }
 
+/* Lua finds what is missing at the end behind the last line: that is where it is told. */
+static unsigned last_line(const bioxen_node *program)
+{
+    size_t length;
+    const char *text = text_of(program, "text", &length);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
+        length--;
+    unsigned line = 1;
+    for (size_t i = 0; i < length; i++)
+        line += text[i] == '\n';
+    return line;
+}
+
 /* A fault in Lua that stands in the topology file itself. */
 static int tell_inline(struct job *job, const bioxen_node *program, unsigned line, const char *message)
 {
     char *title = title_of(program), *full = NULL;
-    unsigned first = number_of(program, "first_line");
+    unsigned first = number_of(program, "first_line"), last = last_line(program);
+    line = line < last ? line : last;
     struct bioxen_diagnostic diagnostic = {0};
     int rc = -ENOMEM;
     if (first > 0)

@@ -219,8 +219,9 @@ static void check_pair(struct schema_walk *walk, struct tree_pair *pair, enum sc
         return;
     if (key == NULL) {
         const char *place = path[0] != '\0' ? path : schema_map_name(map);
-        diag_error(walk->diags, pair->key->mark, suggest_key(walk->arena, map, word), "unknown key '%s' %s %s",
-                   diag_quote(walk->arena, word), map == SCHEMA_TOP ? "at" : "in", place);
+        bool shown = walk->diags->count < DIAG_MAX; /* a hostile file has 100,000 of them */
+        diag_error(walk->diags, pair->key->mark, shown ? suggest_key(walk->arena, map, word) : NULL,
+                   "unknown key '%s' %s %s", diag_quote(walk->arena, word), map == SCHEMA_TOP ? "at" : "in", place);
         return;
     }
     if (key->alias != NULL && strcmp(key->alias, word) == 0)

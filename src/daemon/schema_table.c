@@ -218,7 +218,7 @@ const struct schema_key schema_keys[] = {
      .min = 1,
      .max = 10000,
      .elsewhere = "scale|count|instances",
-     .help = "so many VMs of this kind: name-1, name-2, ..."},
+     .help = "so many VMs of this kind: name-1, name-2 and so on"},
     {.in = SCHEMA_VM,
      .key = "depends_on",
      .forms = SCHEMA_SCALAR | SCHEMA_LIST | SCHEMA_PAIRS,
@@ -471,7 +471,7 @@ const char *schema_map_name(enum schema_map map)
     case SCHEMA_RESTART: return "vms.<name>.restart";
     case SCHEMA_HEALTH: return "vms.<name>.health";
     case SCHEMA_GROUP: return "groups.<name>";
-    case SCHEMA_WIRE: return "an item of wires";
+    case SCHEMA_WIRE: return "wires[]";
     }
     return "";
 }

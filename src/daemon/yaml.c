@@ -94,6 +94,14 @@ static bool is_tab(const struct reader *reader, const char *text, size_t length,
     return false;
 }
 
+/* Within { } and [ ] the brace of a variable is YAML's own. */
+static const char *hint_of_variable(const char *text, size_t length, struct mark mark)
+{
+    const char *at = tree_at(text, length, (struct mark){mark.line, 1, 1}), *end = tree_at(text, length, mark);
+    bool is_variable = end > at && end[-1] == '$' && end < text + length && *end == '{';
+    return is_variable ? "within { } and [ ] a text with ${NAME} needs quotes" : NULL;
+}
+
 static void tell_syntax(struct reader *reader, const char *text, size_t length)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -107,7 +115,8 @@ static void tell_syntax(struct reader *reader, const char *text, size_t length)
     if (is_tab(reader, text, length, &mark))
         diag_error(reader->diags, mark, "indent with spaces", "a tab may not indent YAML");
     else if (wording != NULL)
-        diag_error(reader->diags, mark, wording->suggestion, "%s",
+        diag_error(reader->diags, mark,
+                   wording->suggestion != NULL ? wording->suggestion : hint_of_variable(text, length, mark), "%s",
                    wording->message != NULL ? wording->message : problem);
     else
         diag_error(reader->diags, mark, NULL, "not YAML: %s", arena_copy(reader->arena, problem, strlen(problem)));

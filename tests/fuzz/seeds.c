@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/check_wire.h"
 #include "common/control.h"
 #include "common/doctor_wire.h"
 #include "common/jail_wire.h"
@@ -227,6 +228,37 @@ static void session(void)
     save("fuzz_session", 2, bytes.bytes, bytes.length);
     bx_values_fini(&with);
     bx_values_fini(&bytes);
+static const char *const topologies[] = {
+    "version: 1\nname: chat\ndefaults: {memory: 32MiB, restart: on-failure}\nvms:\n  echo: {code: return, "
+    "server: 8080}\n"
+    "  caller: {code: return, client: echo, replicas: 3, depends_on: [echo]}\n"
+    "  alice: {code: return, p2p: {port: 9000, peers: [bob]}}\n  bob: {script: p.lua, p2p: {port: 9000, peers: "
+    "[alice]}}\n"
+    "wires:\n  - {from: caller, to: echo, port: 8080, delay: 20ms, jitter: 5ms, loss: 1%, rate: 10mbit}\n",
+    "version: 1\nvms:\n  a:\n    code: |\n      print('${A}')\n    restart: {policy: always, delay: 1s, max: 3, "
+    "within: 1m}\n"
+    "    health: {check: x, every: 1s}\n    mount: /a:/b\n    profile: full\n    publish: '127.0.0.1:80:80'\n   "
+    " env: {A: $$}\n"
+    "  b: {code: x, depends_on: {a: healthy}, memory: '${B:-4M}', network: none}\ngroups: {g: {vms: [a, b], "
+    "strategy: one_for_all}}\n",
+    "version: 1\nvms: {a: &x {code: !!str *y, retsart: 1}, a: [}\n",
+    "? [a]\n: - - - b\n\"\\x41\": >-\n  c\n---\n",
+};
+
+static void topology(void)
+{
+    for (int i = 0; i < (int)(sizeof topologies / sizeof *topologies); i++) {
+        static char bytes[4096];
+        struct check_header header = {CHECK_MAGIC, 4, (uint32_t)strlen(topologies[i]), 1};
+        memcpy(bytes, &header, sizeof header);
+        memcpy(bytes + sizeof header, "A=1", 4);
+        memcpy(bytes + sizeof header + 4, topologies[i], header.text);
+        save("fuzz_topology", 2 * i + 1, bytes, sizeof header + 4 + header.text);
+        save("fuzz_topology", 2 * i + 2, topologies[i], header.text);
+    }
+    /* {"topology": {"vms": [{"name": "a"}], "n": 7}} */
+    static const char answer[] = "\x81\xa8topology\x82\xa3vms\x91\x81\xa4name\xa1" "a\xa1n\x07";
+    save("fuzz_answer", 1, answer, sizeof answer - 1);
 }
 
 int main(int argc, char **argv)
@@ -245,5 +277,6 @@ int main(int argc, char **argv)
     record();
     values();
     session();
+    topology();
     return 0;
 }
