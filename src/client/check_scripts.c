@@ -53,7 +53,11 @@ static const char compiler[] =
     "  end\n"
     "end\n";
 
-enum state { PENDING, ASKED, DONE };
+/*
+ * A program with the same text as one before it waits for that one: when it compiles, both do; when not, each is told
+ * of at its own place.
+ */
+enum state { PENDING, ASKED, DONE, WAITS };
 
 struct job {
     bioxen_manager *manager;
@@ -62,6 +66,8 @@ struct job {
     struct bioxen_string text; /* the topology file */
     const bioxen_node *programs;
     unsigned char *states; /* enum state, of each program */
+    unsigned char *faulty; /* 1: something was told of it */
+    size_t *first;         /* of each: the one with the same text that is compiled for it */
     size_t count;
     size_t asked; /* the program that was asked for last, from 1 */
     char *report; /* what the VM says */
@@ -123,6 +129,7 @@ static int tell(struct job *job, size_t index, const char *what)
     char *title = title_of(program), *message = NULL;
     int rc = -ENOMEM;
     job->states[index] = DONE;
+    job->faulty[index] = 1;
     if (title != NULL && asprintf(&message, "%s %s", title, what) >= 0)
         rc = add_at(job, program, (struct bioxen_diagnostic){0}, message);
     free(message);
@@ -208,6 +215,7 @@ static int tell_syntax(struct job *job, size_t index, unsigned line, const char 
     else if (safe != NULL)
         rc = is_kind(program, "file") ? tell_file(job, program, line, safe) : tell_inline(job, program, line, safe);
     job->states[index] = DONE;
+    job->faulty[index] = 1;
     free(safe);
     return rc;
 }
@@ -433,23 +441,90 @@ static int compile_all(struct job *job, struct bx_error *err)
     return rc;
 }
 
+/* ---- the same text, often ---- */
+
+struct entry {
+    struct bioxen_string text;
+    size_t index;
+    bool is_check; /* compiled in another way */
+};
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct entry *a = left, *b = right;
+    size_t shorter = a->text.length < b->text.length ? a->text.length : b->text.length;
+    int order = a->is_check != b->is_check ? (a->is_check ? 1 : -1) : memcmp(a->text.bytes, b->text.bytes, shorter);
+    if (order == 0)
+        order = (a->text.length > b->text.length) - (a->text.length < b->text.length);
+    return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static bool is_same(const struct entry *a, const struct entry *b)
+{
+    return a->is_check == b->is_check && a->text.length == b->text.length &&
+           memcmp(a->text.bytes, b->text.bytes, a->text.length) == 0;
+}
+
+/* Of texts that are in the file more than once the first is compiled. Files are told apart by bioxend. */
+static int find_repeated(struct job *job)
+{
+    struct entry *entries = calloc(job->count + 1, sizeof *entries);
+    size_t count = 0;
+    if (entries == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < job->count; i++) {
+        const bioxen_node *program = bioxen_node_item(job->programs, i);
+        struct bioxen_string text = bioxen_node_text(bioxen_node_find(program, "text"));
+        if (!is_kind(program, "file") && text.bytes != NULL)
+            entries[count++] = (struct entry){text, i, is_kind(program, "check")};
+    }
+    qsort(entries, count, sizeof *entries, compare_entries);
+    for (size_t i = 1, first = 0; i < count; i++) {
+        if (is_same(&entries[first], &entries[i])) {
+            job->states[entries[i].index] = WAITS;
+            job->first[entries[i].index] = entries[first].index;
+        } else {
+            first = i;
+        }
+    }
+    free(entries);
+    return 0;
+}
+
+static int compile_repeated(struct job *job, struct bx_error *err)
+{
+    for (size_t i = 0; i < job->count; i++)
+        if (job->states[i] == WAITS)
+            job->states[i] = job->faulty[job->first[i]] ? PENDING : DONE;
+    return compile_all(job, err);
+}
+
+static int check_all(struct job *job, struct bx_error *err)
+{
+    if (job->states == NULL || job->faulty == NULL || job->first == NULL || look_at_files(job) != 0 ||
+        find_repeated(job) != 0)
+        return bx_fail_errno(err, ENOMEM, "scripts");
+    int rc = compile_all(job, err);
+    return rc == 0 ? compile_repeated(job, err) : rc;
+}
+
 int check_scripts(bioxen_manager *manager, struct bioxen_checked *checked, const struct bioxen_topology_file *file,
                   struct bx_error *err)
 {
     struct job job = {.manager = manager, .checked = checked, .directory = file->directory, .text = file->text};
+    size_t before = checked->errors;
     job.programs = bioxen_node_find(node_of(&checked->answer.data), "programs");
     job.count = bioxen_node_count(job.programs);
     if (job.count == 0)
         return 0;
-    size_t before = checked->errors;
-    job.states = calloc(job.count, 1);
-    if (job.states == NULL || look_at_files(&job) != 0) {
-        free(job.states);
-        return bx_fail_errno(err, ENOMEM, "scripts");
-    }
-    int rc = compile_all(&job, err);
+    job.states = calloc(job.count, sizeof *job.states);
+    job.faulty = calloc(job.count, sizeof *job.faulty);
+    job.first = calloc(job.count, sizeof *job.first);
+    int rc = check_all(&job, err);
     free(job.report);
+    free(job.first);
+    free(job.faulty);
     free(job.states);
-    /* With other errors to tell, those come first. */
-    return rc != 0 && rc != -EPIPE && checked->errors > 0 && before > 0 ? 0 : rc;
+    /* Where no VM can be started, the faults that are known come first. */
+    return rc != 0 && rc != -EPIPE && before > 0 ? 0 : rc;
 }

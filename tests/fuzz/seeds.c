@@ -228,6 +228,8 @@ static void session(void)
     save("fuzz_session", 2, bytes.bytes, bytes.length);
     bx_values_fini(&with);
     bx_values_fini(&bytes);
+}
+
 static const char *const topologies[] = {
     "version: 1\nname: chat\ndefaults: {memory: 32MiB, restart: on-failure}\nvms:\n  echo: {code: return, "
     "server: 8080}\n"

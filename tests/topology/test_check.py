@@ -120,6 +120,15 @@ def test_many_scripts_take_one_vm(bx: Bioxen) -> None:
     assert result.seconds < 5 * SLOW
 
 
+def test_the_same_code_is_compiled_once_and_told_of_everywhere(bx: Bioxen) -> None:
+    text = "version: 1\nvms:\n" + "".join(f"  v{i}: {{code: return}}\n" for i in range(5000))
+    begin = time.monotonic()
+    assert check(bx, text) == (0, [])
+    assert time.monotonic() - begin < 3 * SLOW
+    status, found = check(bx, "version: 1\nvms:\n  a: {code: 'x ='}\n  b: {code: return}\n  c: {code: 'x ='}\n")
+    assert (status, [f["line"] for f in found]) == (2, [3, 5])
+
+
 def test_warnings_are_no_errors(bx: Bioxen) -> None:
     path = bx.write("t.yaml", "version: 1\nvms:\n  a:\n    code: return\n    restart: {policy: always, delay: 30s, max: 10, within: 1m}\n")
     result = bx.call("check", path)

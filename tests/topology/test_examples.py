@@ -82,7 +82,7 @@ BEYOND = {"vm-name-address", "vm-name-number", "vm-name-localhost", "program-mis
 
 def test_schema_refuses_what_the_table_refuses() -> None:
     """A wrong key, a value of a wrong kind, or a key that is missing is found by an editor too."""
-    wanted = [case for case in cases() if case.name not in BYTES and case.name not in BEYOND and
+    wanted = [case for case in cases() if case.name not in BYTES and case.name not in BEYOND and b"${" not in case.text and
               re.search(r"unknown key|is missing|is not a (list|map|size|time|share|rate|port|number|whole number)", case.message)]
     seen = 0
     for case in wanted:
