@@ -325,11 +325,12 @@ install: programs libraries
 	install -D -m 644 config/completions/bioxen.bash $(DEST)/share/bash-completion/completions/bioxen
 	install -D -m 644 config/completions/_bioxen $(DEST)/share/zsh/site-functions/_bioxen
 	install -D -m 644 config/completions/bioxen.fish $(DEST)/share/fish/vendor_completions.d/bioxen.fish
+	install -D -m 644 config/bioxen.schema.json $(DEST)/share/bioxen/bioxen.schema.json
 uninstall:
 	rm -f $(DEST)/bin/bioxen $(MAN:%=$(DEST)/share/man/man1/%) $(DEST)/share/bash-completion/completions/bioxen \
 	    $(DEST)/share/zsh/site-functions/_bioxen $(DEST)/share/fish/vendor_completions.d/bioxen.fish
 	rm -f $(DEST)/include/bioxen.h $(LIBRARIES:%=$(DEST)/lib/%) $(DEST)/lib/pkgconfig/bioxen.pc
-	rm -rf $(DEST)/libexec/bioxen
+	rm -rf $(DEST)/libexec/bioxen $(DEST)/share/bioxen
 clean:
 	rm -rf $(B)
 format:

@@ -11,8 +11,6 @@
 #include "run.h"
 #include "verb.h"
 
-extern char **environ;
-
 static int refuse(const char *path, const char *why)
 {
     cli_say("%s: %s", path, why);

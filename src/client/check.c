@@ -236,7 +236,11 @@ int bioxen_check(bioxen_manager *manager, const struct bioxen_topology_file *fil
         cut.text.length = CHECK_TEXT_MAX;
     uint32_t id = manager_next_id(manager);
     bioxen_checked *checked = calloc(1, sizeof *checked);
-    int rc = checked != NULL ? send_source(manager, &cut, id, &err) : bx_fail_errno(&err, ENOMEM, "topology file");
+    if (checked == NULL) {
+        bx_fail_errno(&err, ENOMEM, "topology file");
+        return public_fail(public_err, &err);
+    }
+    int rc = send_source(manager, &cut, id, &err);
     if (rc == 0)
         rc = receive_answer(manager, id, checked, &err);
     if (rc == 0)

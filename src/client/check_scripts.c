@@ -420,22 +420,32 @@ static size_t count_pending(const struct job *job)
 }
 
 /* A VM that dies has one script to blame for it; the next VM goes on behind that. */
-static int compile_all(struct job *job, struct bx_error *err)
+static int compile_pending(struct job *job, struct bioxen_string *args, char (*names)[24], struct bx_error *err)
 {
-    struct bioxen_string *args = calloc(job->count + 1, sizeof *args);
-    char(*names)[24] = calloc(job->count + 1, sizeof *names);
-    int rc = args != NULL && names != NULL ? 0 : bx_fail_errno(err, ENOMEM, "scripts");
     size_t before = SIZE_MAX, left;
-    while (rc == 0 && (left = count_pending(job)) > 0) {
+    while ((left = count_pending(job)) > 0) {
         if (left >= before)
-            rc = bx_fail(err, EIO, "the scripts cannot be compiled: the VM for it does not ask for them");
+            return bx_fail(err, EIO, "the scripts cannot be compiled: the VM for it does not ask for them");
         before = left;
-        if (rc == 0)
-            rc = run_vm(job, args, list_pending(job, args, names), err);
+        int rc = run_vm(job, args, list_pending(job, args, names), err);
+        if (rc != 0)
+            return rc;
         for (size_t i = 0; i < job->count; i++)
             if (job->states[i] == ASKED)
                 job->states[i] = DONE;
     }
+    return 0;
+}
+
+static int compile_all(struct job *job, struct bx_error *err)
+{
+    struct bioxen_string *args = calloc(job->count + 1, sizeof *args);
+    char(*names)[24] = calloc(job->count + 1, sizeof *names);
+    int rc = -ENOMEM;
+    if (args != NULL && names != NULL)
+        rc = compile_pending(job, args, names, err);
+    else
+        bx_fail_errno(err, ENOMEM, "scripts");
     free(names);
     free(args);
     return rc;

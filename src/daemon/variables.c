@@ -104,7 +104,7 @@ static const char *replace(struct schema_walk *walk, const char *text, struct ou
         text += plain;
         if (*text == '\0')
             return NULL;
-        struct reference reference;
+        struct reference reference = {0};
         const char *wrong = NULL;
         *wrong_at = text;
         if (text[1] == '{' && (wrong = parse(text + 2, &reference)) == NULL)
