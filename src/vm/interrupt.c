@@ -216,9 +216,10 @@ static void note(struct vm *vm, lua_State *L)
     vm_note_stack(vm, L);
     if (lua_getstack(L, 0, &at))
         lua_getinfo(L, "Sl", &at);
+    size_t size = sizeof report->message;
     int length = at.currentline > 0
-                     ? snprintf(report->message, sizeof report->message, "%s:%d: %s", at.short_src, at.currentline, what)
-                     : snprintf(report->message, sizeof report->message, "%s", what);
+                     ? snprintf(report->message, size, "%s:%d: %s", at.short_src, at.currentline, what)
+                     : snprintf(report->message, size, "%s", what);
     report->message_length = (uint32_t)length;
 }
 

@@ -1,8 +1,8 @@
 /*
- * where.c - where a script was when memory ran out, or somebody interrupted it. Lua raises that error without calling
- * a message handler, so there is no traceback; and a recursion without end, the most common bug of all, meets the memory limit
- * before it meets Lua's own. So the stack is looked at when a request is refused: into a buffer that exists
- * already, with calls that only read and allocate nothing.
+ * where.c - where a script was when memory ran out, or somebody interrupted it. Lua raises that error without
+ * calling a message handler, so there is no traceback; and a recursion without end, the most common bug of all,
+ * meets the memory limit before it meets Lua's own. So the stack is looked at when a request is refused: into a
+ * buffer that exists already, with calls that only read and allocate nothing.
  */
 #include <stdarg.h>
 #include <stdio.h>

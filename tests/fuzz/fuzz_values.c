@@ -13,9 +13,12 @@ static void check_object(const msgpack_object *object, const struct bx_value *va
 {
     switch (value->type) {
     case BX_VALUE_NIL: PROMISE(object->type == MSGPACK_OBJECT_NIL); break;
-    case BX_VALUE_BOOLEAN: PROMISE(object->type == MSGPACK_OBJECT_BOOLEAN && object->via.boolean == value->integer); break;
+    case BX_VALUE_BOOLEAN:
+        PROMISE(object->type == MSGPACK_OBJECT_BOOLEAN && object->via.boolean == value->integer);
+        break;
     case BX_VALUE_INTEGER:
-        PROMISE(object->type == (value->integer < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER));
+        PROMISE(object->type ==
+                (value->integer < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER));
         PROMISE(object->via.i64 == value->integer);
         break;
     case BX_VALUE_NUMBER:
