@@ -92,7 +92,8 @@ class _Runtime:
         for life in lives:
             life.wait(_END)
         self.core.stop_control()
-        self.threads[0].join()
+        for thread in self.threads[:1]:
+            thread.join()
         self.core.close()
         self.core.stop_dispatch()
         for thread in self.threads[1:]:
@@ -123,10 +124,10 @@ class VMManager:
         self._early: dict[int, tuple[dict[str, Any] | None]] = {}  # deaths of lives that nobody has a handle of yet
         self._lock = threading.Lock()
         self._dispatching = False
+        _managers.add(self)
+        self._runtime.threads.append(_start_thread("bioxen-control", _control, self._core, weakref.ref(self)))
         self._finalizer = weakref.finalize(self, _finalize, self._runtime)
         self._finalizer.atexit = False
-        self._runtime.threads.append(_start_thread("bioxen-control", _control, self._core, weakref.ref(self)))
-        _managers.add(self)
 
     # ---- VMs ----
 

@@ -24,6 +24,8 @@
 /* A session that ends is followed by its VM's death, unless the VM lies. */
 #define MOURNING_US (2000 * MILLISECOND)
 
+#define REPLIES_AT_ONCE 1000
+
 uint64_t now_us(void)
 {
     struct timespec now;
@@ -51,6 +53,8 @@ static void rewatch(struct life *life)
     if (life->reader == READER_DISPATCHER && life->detached == 0)
         life->reader = READER_NOBODY;
     uint32_t events = life->reader == READER_DISPATCHER ? EPOLLIN : 0;
+    if (events != 0 && life->more) /* which the descriptor does not know: wake up at once */
+        events |= EPOLLOUT;
     if (life->detached > 0 && bioxen_session_unsent(life->session) > 0)
         events |= EPOLLOUT;
     if (events != 0 && (life->watched & events) != events)
@@ -178,12 +182,16 @@ static void take_output(struct life *life, struct call *call, const struct bioxe
         notify(life, call);
 }
 
-/* Everything that has come. While something is outstanding only: that saves a read that finds nothing. */
+/*
+ * What has come. While something is outstanding only: that saves a read that finds nothing. And not for ever: a VM that
+ * never stops talking is not to keep anybody from looking at the clock.
+ */
 static void read_replies(struct life *life)
 {
     struct bioxen_reply reply;
-    while (life->first != NULL && !life->over) {
-        int rc = bioxen_session_next(life->session, &reply, 0, NULL);
+    for (int i = 0; life->first != NULL && !life->over; i++) {
+        life->more = i == REPLIES_AT_ONCE;
+        int rc = life->more ? 0 : bioxen_session_next(life->session, &reply, 0, NULL);
         if (rc == 0 || rc == -EINTR)
             return;
         if (rc < 0 || life->first == NULL || reply.call != life->first->number)
@@ -257,12 +265,13 @@ static bool lead(struct life *life, const struct call *call)
     bool unsent = bioxen_session_unsent(life->session) > 0;
     struct pollfd ready = {bioxen_session_fd(life->session), (short)(POLLIN | (unsent ? POLLOUT : 0)), 0};
     struct timespec limit;
-    uint64_t due = due_of(call);
+    bool more = life->more;
+    uint64_t due = more ? 1 : due_of(call);
     pthread_mutex_unlock(&life->lock);
     int rc = ppoll(&ready, 1, remaining(due, &limit), NULL);
     int code = errno;
     pthread_mutex_lock(&life->lock);
-    if (rc > 0)
+    if (rc > 0 || more)
         read_replies(life);
     return rc >= 0 || code != EINTR;
 }
@@ -500,7 +509,9 @@ void life_die(struct life *life, const struct bioxen_record *record)
     if (life->session != NULL) /* what it said before its end can still be read; whoever waits for more wakes up */
         shutdown(bioxen_session_fd(life->session), SHUT_RDWR);
     if (!life->over && life->reader != READER_WAITER) {
-        read_replies(life);
+        do
+            read_replies(life);
+        while (life->more && !life->over);
         if (!life->over)
             end_session(life, false);
     }

@@ -83,6 +83,7 @@ struct life {
     enum reader reader;
     uint32_t watched;          /* what the dispatcher waits for on the session's descriptor */
     bool in_epoll;
+    bool more;                 /* there may be answers that were received and not looked at */
     bool answered;             /* it has answered a call: its script is over */
     bool over;                 /* the session has ended */
     bool broken;               /* it ended because the VM sent what no VM of ours sends */

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import hostview
+from bxrun import REPOSITORY, USER_ID, build_directory, user_skip_reason
 from pylua_bioxen_vm import (BioxenError, ConversionError, HostError, LuaError, LuaSyntaxError, SandboxViolation, VMDied,
                              VMExists, VMManager, VMMemoryError, VMNotFound, VMTimeoutError)
 from waiting import SLOW
@@ -118,6 +123,35 @@ def test_lies_on_the_session(manager: VMManager, lie: str) -> None:
 
 
 @pytest.mark.probe
+@pytest.mark.parametrize("submitted", [False, True])
+def test_flood_on_the_session(manager: VMManager, submitted: bool) -> None:
+    """Output without end, past the pipes that are counted: the time limit holds, and the client's memory."""
+    vm = manager.create_vm("liar")
+    code = """local p, fd = require 'native_probe'
+        local frame = string.pack('<I4BBI2I8I8I4I4', 1, 66, 1, 0, 1, 0, 0, 0) .. 'x'
+        frame = frame:rep(2000)
+        for try = 4, 12 do fd = fd or p.call(1, try, frame, 33) == 33 and try end
+        assert(fd, 'no session')
+        while true do
+            local at = 1
+            while at <= #frame do
+                local part = frame:sub(at)
+                local n = p.call(1, fd, part, #part)
+                if n > 0 then at = at + n end
+            end
+        end"""
+    begin = time.monotonic()
+    with pytest.raises((VMTimeoutError, VMDied)) as caught:
+        if submitted:
+            vm.submit(code, timeout=1).result(60 * SLOW)
+        else:
+            vm.execute(code, timeout=1)
+    assert set(caught.value.output) == {"x"} and len(caught.value.output) <= 1 << 20
+    assert time.monotonic() - begin < 20 * SLOW
+    assert manager.create_vm("other").execute("return 1") == 1
+
+
+@pytest.mark.probe
 def test_session_that_its_vm_closes(manager: VMManager) -> None:
     vm = manager.create_vm("vm")
     with pytest.raises(VMDied):
@@ -184,11 +218,26 @@ def test_hierarchy(manager: VMManager) -> None:
     assert kinds[HostError].errno
 
 
-def test_a_required_limit_that_the_host_lacks(manager: VMManager) -> None:
-    """Which one that is depends on the host; where all are there, this needs an ordinary user without a cgroup."""
+def test_a_required_limit_that_the_host_lacks(work: Path) -> None:
+    """An ordinary user without a cgroup cannot have a share of a processor."""
+    reason = user_skip_reason()
+    if reason:
+        pytest.skip(reason)
+    code = """
+from pylua_bioxen_vm import HostError, VMManager
+with VMManager() as manager:
+    assert manager.create_vm("plain").execute("return 1") == 1
     try:
-        manager.create_vm("vm", cpus=0.05).execute("return 1")
+        manager.create_vm("vm", cpus=0.05)
     except HostError as error:
-        assert "cpu" in str(error) and "vm" not in manager.vms
-    else:
-        pytest.skip("this host can limit processors")
+        print(list(manager.vms), error)
+"""
+    package = work / "python"
+    shutil.copytree(REPOSITORY / "python" / "pylua_bioxen_vm", package / "pylua_bioxen_vm")
+    shutil.copytree(build_directory(), work / "programs",
+                    ignore=lambda folder, names: [n for n in names if not n.startswith("bioxen")])
+    environment = {"PYTHONPATH": str(package), "BIOXEN_PROGRAMS": str(work / "programs"), "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(["setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups", sys.executable, "-c",
+                             code], env=environment, cwd="/", capture_output=True, text=True, timeout=60 * SLOW)
+    assert result.returncode == 0 and result.stdout.startswith("['plain']"), result
+    assert "cpu" in result.stdout or "processor" in result.stdout, result
