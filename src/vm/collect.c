@@ -1,19 +1,20 @@
 /*
- * collect.c - the collections that are made when a request is refused: those that Lua makes and that are not worth their
- * time, and one that it does not make. Never refuses a script anything that Lua could not do without.
+ * collect.c - the collections that are made when a request is refused: those that Lua makes and that are not worth
+ * their time, and one that it does not make. Never refuses a script anything that Lua could not do without.
  *
- * Lua doubles the table of its short strings when that is full. If it cannot have the memory it collects, asks again,
- * goes on with the old table, and does all of this once more for the very next string. In a heap that is nearly full
- * that was a full collection for each new string: a script that fills its memory with strings ran for hours instead of
- * into an error. But a table that is too full is only a little slower. So once its growth was refused, after a
- * collection, it is refused without a look and without a collection until there is an eighth more of strings.
+ * Lua doubles the table of its short strings when that is full. If it cannot have the memory it collects, asks
+ * again, goes on with the old table, and does all of this once more for the very next string. In a heap that is
+ * nearly full that was a full collection for each new string: a script that fills its memory with strings ran for
+ * hours instead of into an error. But a table that is too full is only a little slower. So once its growth was
+ * refused, after a collection, it is refused without a look and without a collection until there is an eighth more
+ * of strings.
  *
- * The buffers of Lua's library (string.rep, gsub, table.concat) ask the allocator themselves, and fail at once when they
- * are refused, beside any amount of garbage. For them it is collected, as Lua does for all else.
+ * The buffers of Lua's library (string.rep, gsub, table.concat) ask the allocator themselves, and fail at once
+ * when they are refused, beside any amount of garbage. For them it is collected, as Lua does for all else.
  *
- * Lua has no switch for that. The linker puts two functions below in the place of Lua's own (--wrap): luaC_fullgc, where
- * to leave out an emergency collection is to Lua as if nothing had been found, and lua_getallocf, which the buffers call
- * each time.
+ * Lua has no switch for that. The linker puts two functions below in the place of Lua's own (--wrap): luaC_fullgc,
+ * where to leave out an emergency collection is to Lua as if nothing had been found, and lua_getallocf, which the
+ * buffers call each time.
  */
 #include "heap.h"
 
