@@ -102,7 +102,6 @@ static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn 
     }
     reply_spawned(vm, plan);
     sb_jail_hold_mounts(&jailer->host, &vm->jail);
-    prepare_after_spawn(jailer, spawn->net == 0);
     return 0;
 }
 
@@ -118,8 +117,12 @@ static int start_in_net(struct jailer *jailer, struct vm *vm, const struct jw_sp
     }
     int rc = start_vm(jailer, vm, spawn, plan, err);
     struct sb_error ignored;
-    if (back >= 0 && fabric_return(back, &ignored) != 0)
+    if (back >= 0 && fabric_return(back, &ignored) != 0) {
         jailer->net_ready = false;
+        jailer->inside = net;
+    }
+    if (rc == 0)
+        prepare_after_spawn(jailer, spawn->net == 0); /* not earlier: this process must be where it says it is */
     return rc;
 }
 
