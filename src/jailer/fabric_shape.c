@@ -164,13 +164,13 @@ static int add_class(struct fabric *fabric, const struct between *shape, const s
     put_tbf(nl, shape, wanted->rate != 0 ? wanted->rate / 8 : UNBOUND);
     int rc = netlink_talk(nl);
     if (rc != 0)
-        missing(err, rc, "a wire's rate needs the qdisc tbf (module sch_tbf), which this kernel lacks");
+        rc = missing(err, rc, "a wire's rate needs the qdisc tbf (module sch_tbf), which this kernel lacks");
     if (rc == 0 && (wanted->delay_us != 0 || wanted->jitter_us != 0 || wanted->loss_ppm != 0)) {
         put_netem(nl, shape, wanted);
         rc = netlink_talk(nl);
         if (rc != 0)
-            missing(err, rc,
-                    "a wire's delay, jitter and loss need the qdisc netem (module sch_netem), which this kernel lacks");
+            rc = missing(err, rc,
+                         "a wire's delay, jitter and loss need the qdisc netem (sch_netem), which this kernel lacks");
     }
     if (rc != 0)
         remove_class(fabric, shape);
