@@ -115,7 +115,7 @@ def test_map_and_events() -> None:
         assert progress == list(range(1, 11))
         await manager.shutdown_all()
         await follower
-        assert sorted(events) == ["created", "created", "died", "died"]
+        assert sorted(events) in (["created", "died"], ["created", "created", "died", "died"])
 
     run(body)
 
