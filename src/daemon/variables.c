@@ -104,16 +104,19 @@ static const char *replace(struct schema_walk *walk, const char *text, struct ou
         text += plain;
         if (*text == '\0')
             return NULL;
-        struct reference reference = {0};
-        const char *wrong = NULL;
         *wrong_at = text;
-        if (text[1] == '{' && (wrong = parse(text + 2, &reference)) == NULL)
+        if (text[1] != '{') { /* "$$" is a dollar, and so is one that nothing of ours follows */
+            put(output, "$", 1);
+            text += text[1] == '$' ? 2 : 1;
+            continue;
+        }
+        struct reference reference;
+        const char *wrong = parse(text + 2, &reference);
+        if (wrong == NULL)
             wrong = resolve(walk, &reference, output);
         if (wrong != NULL)
             return wrong;
-        if (text[1] != '{')
-            put(output, "$", 1); /* "$$" is a dollar, and so is one that nothing of ours follows */
-        text = text[1] == '{' ? reference.end : text + 1 + (text[1] == '$');
+        text = reference.end;
     }
 }
 
