@@ -27,14 +27,16 @@ TARGETS = ("bioxen", "bioxend", "bioxen-jailer", "bioxen-janitor", "bioxen-vm")
 def names_below(pid: int) -> dict[str, int]:
     """Name -> pid of the CLI and its descendants, by the cheap way that catches short-lived states.
 
-    Nearest first: between clone and exec a VM's process still has the jailer's name."""
+    What is below the jailer and has its name is no jailer: between clone and its first step a VM's process has it too."""
     found, todo = {"bioxen": pid}, [pid]
     while todo:
         current = todo.pop(0)
         try:
             children = Path(f"/proc/{current}/task/{current}/children").read_text().split()
             for child in map(int, children):
-                found.setdefault(Path(f"/proc/{child}/comm").read_text().strip(), child)
+                name = Path(f"/proc/{child}/comm").read_text().strip()
+                if name != "bioxen-jailer" or current == pid:
+                    found.setdefault(name, child)
                 todo.append(child)
         except OSError:
             continue
