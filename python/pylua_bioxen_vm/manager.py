@@ -12,7 +12,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Callable, Iterable, Mapping
 
-from . import _core, programs, spec, units
+from . import _core, futures, programs, spec, units
 from . import vm as vm_module
 from .errors import BioxenError, VMExists, VMNotFound, forgotten
 from .events import Event, EventStream, Publisher
@@ -295,6 +295,7 @@ def _after_fork_in_child() -> None:
         manager._core.forget()
     _managers.clear()
     vm_module.forget_process()
+    futures.forget_process()
 
 
 def _at_exit() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, as_compl
 
 import pytest
 
-from pylua_bioxen_vm import VM, CallFuture, LuaError
+from pylua_bioxen_vm import VM, CallFuture, LuaError, VMManager
 from waiting import SLOW, wait_for
 
 LONG = "local s = os.clock() while os.clock() - s < 0.3 do end return ..."
@@ -124,3 +124,25 @@ def test_cancel_against_the_end(vm: VM) -> None:
         else:
             assert future.result(30 * SLOW) == 1 and not future.cancelled()
     assert vm.execute("return 1", timeout=60 * SLOW) == 1
+
+
+def test_as_completed_against_the_end(vm: VM) -> None:
+    """Each future once, whether it ends before, while or after it is looked at."""
+    for count in [50] * 30:
+        futures = [vm.submit("return ...", i) for i in range(count)]
+        assert sorted(f.result() for f in as_completed(futures, 60 * SLOW)) == list(range(count))
+        futures = [vm.submit("return ...", i) for i in range(count)]
+        assert len(wait(futures, 60 * SLOW).done) == count
+
+
+def test_managers_end_futures_at_the_same_time() -> None:
+    def work() -> None:
+        with VMManager() as manager:
+            vm = manager.create_vm("vm")
+            for _ in range(10):
+                futures = [vm.submit("return ...", i) for i in range(200)]
+                assert sorted(f.result() for f in as_completed(futures, 60 * SLOW)) == list(range(200))
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(work) for _ in range(3)]:
+            done.result()
