@@ -43,6 +43,7 @@ struct row {
 
 #define ARG_IS(n, v) {(n), 0xffffffffu, (uint32_t)(v), 0}
 #define ARG_LACKS(n, bits) {(n), (uint32_t)(bits), 0, 0}
+/* All 64 bits are compared, more than the kernel looks at: for rows that refuse only. */
 #define ARG_IS_NOT(n, v) {(n), 0xffffffffu, (uint32_t)(v), 1}
 #define ARG_IS_BESIDE(n, v, bits) {(n), (uint32_t)~(bits), (uint32_t)(v), 0}
 #define NO_TEST {0, 0, 0, 0}
@@ -92,7 +93,8 @@ static void add_row(scmp_filter_ctx ctx, const struct row *row)
     for (unsigned i = 0; i < TESTS_MAX; i++) {
         const struct test *test = &row->tests[i];
         if (test->differs)
-            compare[count++] = SCMP_CMP32(test->arg, SCMP_CMP_NE, (uint32_t)test->value);
+            compare[count++] =
+                (struct scmp_arg_cmp){.arg = test->arg, .op = SCMP_CMP_NE, .datum_a = (uint32_t)test->value};
         else if (test->mask != 0)
             compare[count++] = SCMP_CMP64(test->arg, SCMP_CMP_MASKED_EQ, test->mask, test->value);
     }

@@ -336,9 +336,9 @@ static void test_string_table_is_known(void **state)
     assert_false(luaL_dostring(L, "t = {} for i = 1, 3e5 do t[i] = 'k' .. i end"));
     const void *grown = heap.strings.table;
     assert_ptr_not_equal(grown, first);
-    assert_true(malloc_usable_size(heap.strings.table) >= 3e5 * sizeof(void *));
+    assert_true(malloc_usable_size(heap.strings.table) >= 300000 * sizeof(void *));
     assert_false(luaL_dostring(L, "t = nil for i = 1, 20 do collectgarbage() end"));
-    assert_true(malloc_usable_size(heap.strings.table) < 3e5 * sizeof(void *));
+    assert_true(malloc_usable_size(heap.strings.table) < 300000 * sizeof(void *));
     lua_close(L);
 }
 
