@@ -245,6 +245,8 @@ int fabric_shape(struct fabric *fabric, const struct jw_shape *wanted, struct sb
 void fabric_unshape(struct fabric *fabric, struct net *net)
 {
     for (int side = 0; side < 2; side++)
-        while (net->shapes[side] != NULL)
-            forget(fabric, net->shapes[side]);
+        for (struct between *shape = net->shapes[side], *next; shape != NULL; shape = next) {
+            next = shape->next[side];
+            forget(fabric, shape);
+        }
 }

@@ -153,15 +153,18 @@ static unsigned remove_wires(struct fabric *fabric, struct net *net, int side, u
 {
     static struct nft_element elements[NETLINK_ELEMENTS_MAX];
     unsigned removed = 0, waiting = 0;
-    while (net->wires[side] != NULL && removed < most) {
-        elements[waiting++] = element_of(net->wires[side]);
-        forget(fabric, net->wires[side]);
+    struct between *wire = net->wires[side];
+    for (struct between *next; wire != NULL && removed < most; wire = next) {
+        next = wire->next[side];
+        elements[waiting++] = element_of(wire);
+        forget(fabric, wire);
         removed++;
         if (waiting < NETLINK_ELEMENTS_MAX)
             continue;
         nft_remove(&fabric->filter, NFT_WIRES, elements, waiting);
         waiting = 0;
     }
+    net->wires[side] = wire; /* it is so already, through the list's own pointers */
     nft_remove(&fabric->filter, NFT_WIRES, elements, waiting);
     return removed;
 }

@@ -86,8 +86,10 @@ static lua_Integer ask(lua_State *L, lua_CFunction method, int index)
 static void add_socket(lua_State *L, struct selection *selection, short events)
 {
     int object = lua_gettop(L), class = class_of(L, object);
-    if (class < 0)
+    if (class < 0) {
         luaL_error(L, "select: a %s value is not a socket", luaL_typename(L, object));
+        return; /* it does not come here */
+    }
     lua_Integer fd = ask(L, get_fd[class], object);
     bool dirty = events == POLLIN && ask(L, is_dirty[class], object) != 0;
     int at = selection->count++;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -67,12 +66,14 @@ int vm_net_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     }
     if (timeout_ms != 0)
         vm_sessions_flush(vm);
-    memcpy(all, fds, count * sizeof *fds);
+    for (nfds_t i = 0; i < count; i++)
+        all[i] = fds[i];
     all[count] = (struct pollfd){.fd = LW_FD, .events = POLLIN};
     int ready = poll(all, count + 1, timeout_ms);
     if (ready < 0)
         return errno == EINTR ? attend(vm) : -1;
-    memcpy(fds, all, count * sizeof *fds);
+    for (nfds_t i = 0; i < count; i++)
+        fds[i] = all[i];
     if (all[count].revents == 0)
         return ready;
     return ready > 1 ? ready - 1 : attend(vm);

@@ -87,7 +87,8 @@ static int wire(uint32_t from, uint32_t to, unsigned first, unsigned count, unsi
 {
     struct jw_wires wires = {.count = count};
     for (unsigned i = 0; i < count; i++)
-        wires.wires[i] = (struct jw_wire){from, to, (uint16_t)(first + i), (first + i) % 2 ? JW_TCP : JW_UDP, (uint8_t)on};
+        wires.wires[i] =
+            (struct jw_wire){from, to, (uint16_t)(first + i), (first + i) % 2 ? JW_TCP : JW_UDP, (uint8_t)on};
     return fabric_wire(&fabric, &wires, &err);
 }
 
