@@ -43,7 +43,7 @@ void sb_limits_plan(struct sb_plan *plan, const struct sb_spec *spec)
 {
     plan->rlimit_count = 0;
     add(plan, RLIMIT_CORE, 0);
-    add(plan, RLIMIT_NOFILE, spec->has_files ? DESCRIPTORS_WITH_FILES : DESCRIPTORS);
+    add(plan, RLIMIT_NOFILE, (spec->has_files ? DESCRIPTORS_WITH_FILES : DESCRIPTORS) + spec->sockets);
     add(plan, RLIMIT_FSIZE, spec->has_files ? FILE_BYTES : 0);
     add(plan, RLIMIT_NPROC, 1);
     add(plan, RLIMIT_MEMLOCK, 0);

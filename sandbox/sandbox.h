@@ -161,6 +161,7 @@ struct sb_spec {
     struct sb_limits limits;
     unsigned required;         /* set of sb_limit_bit: what cannot be enforced fails the plan */
     uint64_t cpu_seconds;      /* RLIMIT_CPU; 0: none */
+    unsigned sockets;          /* descriptors beside the usual few */
     bool has_files;            /* a root of its own with /tmp and mounts, instead of the shared empty one */
     uint64_t tmp_bytes;
     uint32_t tmp_inodes;

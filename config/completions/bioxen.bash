@@ -20,7 +20,7 @@ _bioxen_run() {
     local current=$1 previous=$2
     case $previous in
     --profile) COMPREPLY=($(compgen -W 'restricted full' -- "$current")) ; return ;;
-    --network) COMPREPLY=($(compgen -W 'none' -- "$current")) ; return ;;
+    --network) COMPREPLY=($(compgen -W 'none fabric' -- "$current")) ; return ;;
     --memory) COMPREPLY=($(compgen -W '16MiB 32MiB 64MiB 128MiB 256MiB 1GiB' -- "$current")) ; return ;;
     --cpus) COMPREPLY=($(compgen -W '0.5 1 2' -- "$current")) ; return ;;
     --timeout | --cpu-time) COMPREPLY=($(compgen -W '500ms 1s 5s 1m' -- "$current")) ; return ;;

@@ -36,6 +36,6 @@ complete -c bioxen -n '__bioxen_verb_is run' -l pids -x -a '1 16' -d 'Limit of p
 complete -c bioxen -n '__bioxen_verb_is run' -l output-limit -x -a '1MiB 10MiB 100MiB' -d 'Limit of stdout and stderr together'
 complete -c bioxen -n '__bioxen_verb_is run' -l env -x -a '(set -xn)' -d 'Set a variable for os.getenv'
 complete -c bioxen -n '__bioxen_verb_is run' -l mount -r -F -d 'Show a directory or file'
-complete -c bioxen -n '__bioxen_verb_is run' -l network -x -a none -d 'The network that it has'
+complete -c bioxen -n '__bioxen_verb_is run' -l network -x -a 'none fabric' -d 'The network that it has'
 complete -c bioxen -n '__bioxen_verb_is run' -l report -r -F -d 'Write how it ended, as JSON'
 complete -c bioxen -n '__bioxen_verb_is run' -l name -x -d "The VM's name"

@@ -99,10 +99,11 @@ const struct cli_option run_options[RUN_OPTION_COUNT] = {
      .help = "show a directory or file, read-only unless rw; profile full only; repeatable"},
     {.id = OPT_NETWORK,
      .name = "network",
-     .kind = CLI_TEXT,
-     .value = "none",
+     .kind = CLI_WORD,
+     .value = "NAME",
+     .words = "none|fabric",
      .fallback = "none",
-     .help = "the network that it has: none"},
+     .help = "none, or fabric: sockets in a private network"},
     {.id = OPT_REPORT,
      .name = "report",
      .kind = CLI_FILE,
@@ -237,17 +238,6 @@ static int take_mount(struct run_request *request, const char *text)
     return 0;
 }
 
-static int take_network(const char *text)
-{
-    if (strcmp(text, "none") == 0)
-        return 0;
-    if (strcmp(text, "fabric") == 0)
-        cli_say("--network: this version has no fabric yet; allowed is none");
-    else
-        cli_say("--network: '%s' is unknown; allowed is none", text);
-    return -1;
-}
-
 static int take_code(struct run_request *request, const char *text)
 {
     if (request->code != NULL) {
@@ -324,7 +314,8 @@ static int take_option(const struct cli_option *option, const char *text, uint64
     case OPT_MOUNT:
         return take_mount(request, text);
     case OPT_NETWORK:
-        return take_network(text);
+        request->config.network = strcmp(text, "fabric") == 0 ? BIOXEN_NETWORK_FABRIC : BIOXEN_NETWORK_NONE;
+        return 0;
     case OPT_REPORT:
         request->report = text;
         return 0;

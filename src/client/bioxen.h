@@ -44,6 +44,14 @@ enum bioxen_required {
     BIOXEN_REQUIRE_CPU_TIME = 1 << 3,
 };
 
+/* In the private network VMs have sockets (LuaSocket) and addresses; there is no way to the host or the world. */
+enum bioxen_network {
+    BIOXEN_NETWORK_NONE = 0,
+    BIOXEN_NETWORK_FABRIC = 1, /* reaches nobody but by wires */
+    BIOXEN_NETWORK_SHARED = 2, /* all of the manager's VMs that are in it may talk to each other, by name */
+    BIOXEN_NETWORK_LATE = 3,   /* as shared, from bioxen_network on; sockets find no network before */
+};
+
 #define BIOXEN_MOUNTS_MAX 16
 
 struct bioxen_mount {
@@ -76,6 +84,7 @@ struct bioxen_config {
     const struct bioxen_string *env;  /* name, value, name, value ... */
     size_t env_count;            /* number of pairs */
     struct bioxen_string text;   /* the script; may be empty */
+    enum bioxen_network network; /* default: none */
     int serve;                   /* 1: after the script the VM lives on and serves sessions */
     int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
                                     library itself, while it is in a call that waits (bioxen_next, ...); -1 (default):
@@ -127,6 +136,7 @@ enum bioxen_event_type {
     BIOXEN_EVENT_ATTACHED,   /* vm, session: now the caller's */
     BIOXEN_EVENT_STATS,      /* vm, stats */
     BIOXEN_EVENT_REFUSED,    /* error */
+    BIOXEN_EVENT_NETWORKED,  /* vm, address */
 };
 
 /* One connection to a VM, over which it is asked to execute. */
@@ -145,7 +155,8 @@ struct bioxen_event {
     int stream;                  /* OUTPUT: 1 stdout, 2 stderr */
     struct bioxen_string bytes;  /* OUTPUT: the bytes; NEED: the module's name as the script gave it */
     struct bioxen_record record; /* DEATH */
-    uint32_t request;            /* CREATED, ATTACHED, STATS, REFUSED */
+    uint32_t request;            /* CREATED, ATTACHED, STATS, REFUSED, NETWORKED */
+    uint32_t address;            /* NETWORKED: IPv4, host order */
     bioxen_session *session;     /* ATTACHED */
     struct bioxen_stats stats;   /* STATS */
     struct bioxen_error error;   /* REFUSED */
@@ -207,6 +218,10 @@ int bioxen_stop(bioxen_manager *manager, uint32_t vm, unsigned grace_ms, struct 
 /* What the VM uses now. ESRCH: it is gone. */
 int bioxen_stats(bioxen_manager *manager, uint32_t vm, struct bioxen_stats *out, struct bioxen_error *err);
 int bioxen_stats_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err);
+
+/* Connects a VM of BIOXEN_NETWORK_LATE; *address (if not NULL) is IPv4 in host order. Again is no error. */
+int bioxen_network(bioxen_manager *manager, uint32_t vm, uint32_t *address, struct bioxen_error *err);
+int bioxen_network_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err);
 
 /* ---- values: Lua values as they travel ---- */
 

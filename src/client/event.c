@@ -204,6 +204,17 @@ static int read_created(const struct ctl_head *head, const char *body, struct bi
     return 0;
 }
 
+static int read_networked(const struct ctl_head *head, const char *body, struct bioxen_event *event)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(body, head->length, &note) != 0)
+        return -EBADMSG;
+    event->type = BIOXEN_EVENT_NETWORKED;
+    event->vm = note.vm;
+    event->address = note.number;
+    return 0;
+}
+
 static int read_attached(bioxen_manager *manager, const struct ctl_head *head, const char *body,
                          struct bioxen_event *event)
 {
@@ -309,6 +320,7 @@ static int read_event(bioxen_manager *manager, const struct ctl_head *head, cons
     case CTL_NEED: rc = read_need(head, body, event); break;
     case CTL_ATTACHED: rc = read_attached(manager, head, body, event); break;
     case CTL_STATISTICS: rc = read_stats(head, body, event); break;
+    case CTL_NETWORKED: rc = read_networked(head, body, event); break;
     }
     if (rc == -ENOMEM)
         return bx_fail_errno(err, ENOMEM, "an event of the orchestrator");
@@ -431,6 +443,15 @@ int bioxen_stats(bioxen_manager *manager, uint32_t vm, struct bioxen_stats *out,
     int rc = ask_and_wait(manager, CTL_STATS, vm, BIOXEN_EVENT_STATS, &event, err);
     if (rc == 0)
         *out = event.stats;
+    return rc;
+}
+
+int bioxen_network(bioxen_manager *manager, uint32_t vm, uint32_t *address, struct bioxen_error *err)
+{
+    struct bioxen_event event = {0};
+    int rc = ask_and_wait(manager, CTL_NETWORK, vm, BIOXEN_EVENT_NETWORKED, &event, err);
+    if (rc == 0 && address != NULL)
+        *address = event.address;
     return rc;
 }
 

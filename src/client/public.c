@@ -72,6 +72,7 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
         .cpu_time_ms = config->cpu_time_ms,
         .output_limit = config->output_limit,
         .required = config->required,
+        .network = (uint32_t)config->network,
         .serve = config->serve != 0,
     };
     int rc = copy_name(spec->name, sizeof spec->name, config->name, "VM name", err);

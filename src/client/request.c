@@ -182,6 +182,11 @@ int bioxen_attach_start(bioxen_manager *manager, uint32_t vm, uint32_t *request,
     return start_note(manager, CTL_ATTACH, vm, request, err);
 }
 
+int bioxen_network_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err)
+{
+    return start_note(manager, CTL_NETWORK, vm, request, err);
+}
+
 int bioxen_stats_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err)
 {
     return start_note(manager, CTL_STATS, vm, request, err);

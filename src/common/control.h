@@ -28,6 +28,7 @@ enum ctl_type {
     CTL_INTERRUPT = 6, /* struct ctl_interrupt: no reply. A VM that has not unwound the call after a grace is killed */
     CTL_STOP = 7,      /* {vm, number: grace in ms}: finalizers, the end; SIGKILL after the grace. Reply: CTL_DEATH */
     CTL_STATS = 8,     /* {vm}. Reply: CTL_STATISTICS or CTL_ERROR */
+    CTL_NETWORK = 10,  /* {vm}: connect a VM of VM_NETWORK_LATE now. Reply: CTL_NETWORKED or CTL_ERROR */
     CTL_CHECK = 9,     /* {number: bytes of the source, text: a name for what has none}; one descriptor: the source, a
                           sealed memfd (check_wire.h). Reply: any CTL_CHECK_PART and CTL_CHECKED, or CTL_ERROR */
     /* bioxend -> client */
@@ -38,6 +39,7 @@ enum ctl_type {
     CTL_NEED = 68,     /* {vm, text: the module's name}: one at a time for each VM */
     CTL_ATTACHED = 69, /* {vm, number: the session}; one descriptor: the session's stream socket, non-blocking */
     CTL_STATISTICS = 70, /* struct ctl_statistics */
+    CTL_NETWORKED = 73, /* {vm, number: its address, IPv4, host order} */
     CTL_CHECK_PART = 71, /* a piece of what was found out about a topology file; all pieces are one MessagePack map */
     CTL_CHECKED = 72,    /* the last piece */
 };

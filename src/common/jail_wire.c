@@ -99,8 +99,10 @@ static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
 {
     if (spawn->profile > JW_FULL)
         return "unknown profile";
-    if (!all_zero(spawn->pad, sizeof spawn->pad))
+    if (!all_zero(spawn->pad, sizeof spawn->pad) || spawn->pad2 != 0)
         return "bytes where none belong";
+    if (spawn->attach > 1 || (spawn->net == 0 && spawn->attach != 0) || (spawn->attach == 0 && spawn->group != 0))
+        return "a net without a number, or a group without a net";
     if (!text_sound(spawn->hostname, sizeof spawn->hostname) || !bx_name_sound(spawn->hostname))
         return "the host name is not 1 to 63 letters, digits, '_', '-' or '.'";
     const char *wrong = check_limits(spawn);

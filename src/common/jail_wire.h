@@ -71,12 +71,15 @@ struct jw_spawn {
     uint32_t required;      /* set of jw_limit_bit */
     uint8_t profile;        /* enum jw_profile */
     uint8_t mount_count;    /* 0..BX_MOUNTS_MAX, profile full only */
-    uint8_t pad[2];
+    uint8_t attach;         /* 1: the net gets an address before the VM is born, unless it has one */
+    uint8_t pad[1];
     /*
      * 0: a network namespace of its own, with nothing in it, and a filter that knows no sockets. Else the number of the
      * net to live in, which is made when there is none; it outlives the VM, until JW_DROP.
      */
     uint32_t net;
+    uint32_t group;         /* with `attach`: as in jw_attach */
+    uint32_t pad2;
     char hostname[BX_NAME_MAX + 1];
     struct jw_mount mounts[BX_MOUNTS_MAX];
 };
@@ -132,6 +135,7 @@ struct jw_spawned {
     uint8_t cpus_enforcer;
     uint8_t pids_enforcer;
     uint8_t cpu_time_enforcer; /* JW_BY_NOTHING when none was asked */
+    uint32_t address;          /* of its net, IPv4, host order; 0: it is not attached, or there is none */
 };
 
 struct jw_failed {
@@ -174,7 +178,7 @@ struct jw_reply {
 };
 
 _Static_assert(sizeof(struct jw_mount) == 136, "wire layout");
-_Static_assert(sizeof(struct jw_spawn) == 48 + 64 + 16 * 136, "wire layout: no hidden padding");
+_Static_assert(sizeof(struct jw_spawn) == 56 + 64 + 16 * 136, "wire layout: no hidden padding");
 _Static_assert(sizeof(struct jw_wires) == 8 + JW_WIRES_MAX * 12 && sizeof(struct jw_shape) == 32, "wire layout");
 _Static_assert(sizeof(struct jw_request) == 16 + sizeof(struct jw_spawn), "wire layout: the spawn is the largest");
 _Static_assert(sizeof(struct jw_reply) == 16 + 264, "wire layout");

@@ -18,6 +18,7 @@ static const struct bx_field spec_fields[] = {
     BX_FIELD(struct vm_spec, cpu_time_ms, BX_FIELD_U64, UINT64_MAX),
     BX_FIELD(struct vm_spec, output_limit, BX_FIELD_U64, UINT64_MAX),
     BX_FIELD(struct vm_spec, required, BX_FIELD_U32, UINT32_MAX),
+    BX_FIELD(struct vm_spec, network, BX_FIELD_U32, VM_NETWORK_LATE),
     BX_FIELD(struct vm_spec, serve, BX_FIELD_U32, 1),
 };
 
@@ -81,6 +82,8 @@ int vm_spec_check(const struct vm_spec *spec, struct bx_error *err)
         rc = check_range(err, "cpu_time (ms)", spec->cpu_time_ms, 0, BX_TIME_MAX_MS);
     if (rc == 0)
         rc = check_range(err, "output_limit (bytes)", spec->output_limit, 0, BX_BYTES_MAX);
+    if (rc == 0)
+        rc = check_range(err, "network", spec->network, VM_NETWORK_NONE, VM_NETWORK_LATE);
     return rc == 0 ? check_mounts(spec, err) : rc;
 }
 

@@ -10,6 +10,13 @@
 #include "error.h"
 #include "limits.h"
 
+enum vm_network {
+    VM_NETWORK_NONE = 0,   /* its filter knows no sockets */
+    VM_NETWORK_FABRIC = 1, /* in the private network, where wires alone say whom it reaches */
+    VM_NETWORK_SHARED = 2, /* in the client's default network as well: all in it may talk */
+    VM_NETWORK_LATE = 3,   /* as the former, from the time when it is connected (CTL_NETWORK) */
+};
+
 struct vm_spec_mount {
     char target[BX_MOUNT_TARGET_MAX];
     uint32_t writable;
@@ -25,6 +32,7 @@ struct vm_spec {
     uint64_t cpu_time_ms;  /* 0 is none */
     uint64_t output_limit; /* bytes */
     uint32_t required;     /* set of enum jw_limit_bit */
+    uint32_t network;      /* enum vm_network */
     uint32_t serve;        /* 1: after its script it serves sessions */
     uint32_t mount_count;
     struct vm_spec_mount mounts[BX_MOUNTS_MAX];

@@ -26,9 +26,11 @@ static uint32_t next_number(struct vm_sessions *sessions)
 }
 
 /* Non-blocking at both ends from the start: in its jail the VM could not make it so. */
-static int make_pair(int pair[2])
+static int make_pair(const struct vm *vm, int pair[2])
 {
-    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0 ? 0 : -errno;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return -errno;
+    return network_close_socket(vm, pair[1]);
 }
 
 static int check(const struct vm *vm, struct bx_error *err)
@@ -49,7 +51,9 @@ int attach_client(struct vm *vm, uint32_t id, struct bx_error *err)
     int rc = check(vm, err);
     if (rc != 0)
         return rc;
-    rc = make_pair(pair);
+    rc = make_pair(vm, pair);
+    if (rc != 0)
+        bx_close_all(pair, 2);
     if (rc != 0)
         return bx_fail_errno(err, -rc, "cannot make a session with VM '%s'", vm->spec.name);
     uint32_t number = next_number(&vm->sessions);

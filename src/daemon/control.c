@@ -142,6 +142,17 @@ static int handle_stats(const struct request *request)
     return rc;
 }
 
+static int handle_network(const struct request *request)
+{
+    struct ctl_note note;
+    struct bx_error err = {0};
+    int rc;
+    struct vm *vm = find_living(request, &note, &rc);
+    if (vm != NULL && network_connect(vm, request->head->id, &err) != 0)
+        refuse(request, &err);
+    return rc;
+}
+
 static int handle_interrupt(const struct request *request)
 {
     struct ctl_interrupt interrupt;
@@ -185,6 +196,7 @@ static int (*const handlers[])(const struct request *) = {
     [CTL_STOP] = handle_stop,
     [CTL_STATS] = handle_stats,
     [CTL_CHECK] = handle_check,
+    [CTL_NETWORK] = handle_network,
 };
 
 int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)

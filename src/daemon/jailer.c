@@ -31,17 +31,23 @@ static void gone(struct jailer *jailer)
     manager_on_jailer_gone(jailer->manager);
 }
 
-static void dispatch_reply(struct jailer *jailer, const struct jw_reply *reply)
+static void dispatch_to_vm(struct vm *vm, const struct jw_reply *reply)
 {
-    struct vm *vm = manager_find(jailer->manager, reply->vm);
-    if (vm == NULL)
-        return;
     switch (reply->type) {
     case JW_SPAWNED: vm_event(vm, VM_EV_SPAWNED, reply); break;
     case JW_FAILED: vm_event(vm, VM_EV_FAILED, reply); break;
     case JW_DEATH: vm_event(vm, VM_EV_DIED, reply); break;
     case JW_STATISTICS: stats_tell(vm, &reply->u.statistics); break;
     }
+}
+
+static void dispatch_reply(struct jailer *jailer, const struct jw_reply *reply)
+{
+    struct vm *vm = manager_find(jailer->manager, reply->vm);
+    if (reply->type == JW_NET_DONE || reply->type == JW_NET_FAILED)
+        network_take_reply(jailer->manager, reply);
+    else if (vm != NULL)
+        dispatch_to_vm(vm, reply);
 }
 
 /* Returns 1 with a reply, 0 when none is there, or -EPIPE. */

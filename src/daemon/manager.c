@@ -26,6 +26,7 @@ void manager_fini(struct manager *manager)
     struct vm *vm, *next;
     HASH_ITER(hh, manager->vms, vm, next)
         manager_remove(manager, vm);
+    network_lost(manager);
     client_fini(&manager->client);
     jailer_fini(&manager->jailer);
     bx_loop_fini(&manager->loop);
@@ -56,6 +57,7 @@ struct vm *manager_add(struct manager *manager)
 
 void manager_remove(struct manager *manager, struct vm *vm)
 {
+    network_leave(vm);
     HASH_DEL(manager->vms, vm);
     vm_free(vm);
 }
@@ -72,4 +74,5 @@ void manager_on_jailer_gone(struct manager *manager)
     struct vm *vm, *next;
     HASH_ITER(hh, manager->vms, vm, next)
         vm_event(vm, VM_EV_LOST, NULL);
+    network_lost(manager);
 }

@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "client.h"
 #include "jailer.h"
+#include "network.h"
 
 struct vm;
 
@@ -20,6 +21,7 @@ struct manager {
     struct jailer jailer;
     struct vm *vms;       /* by number (uthash) */
     uint32_t last_vm;
+    struct network network;
 };
 
 /* Takes both sockets. Returns 0 or -errno. */

@@ -73,10 +73,20 @@ static void on_stream(struct bx_source *source, uint32_t events)
 
 /* ---- the lifeline ---- */
 
+static int tell_address(struct vm *vm, const struct lw_frame *frame)
+{
+    struct lw_frame answer = {.type = LW_ADDRESS, .a = network_address(vm, frame->text1, frame->length1)};
+    return streams_tell(vm, &answer, -1);
+}
+
 static int take_need(struct vm *vm, const struct lw_frame *frame)
 {
     if (vm->needs_module)
         return -EBADMSG; /* an honest VM waits for its answer */
+    if (frame->b == LW_NEED_ADDRESS)
+        return tell_address(vm, frame);
+    if (frame->b != LW_NEED_MODULE)
+        return -EBADMSG;
     vm->needs_module = true;
     client_send_note(&vm->manager->client, CTL_NEED, 0, vm->id, 0, frame->text1, frame->length1);
     return 0;
@@ -212,7 +222,9 @@ int streams_open(struct vm *vm, int handed[3])
     int rc = open_stream(&vm->unwatched[0], &handed[0]);
     if (rc == 0)
         rc = open_stream(&vm->unwatched[1], &handed[1]);
-    return rc == 0 ? open_lifeline(&vm->unwatched[2], &handed[2]) : rc;
+    if (rc == 0)
+        rc = open_lifeline(&vm->unwatched[2], &handed[2]);
+    return rc == 0 ? network_close_socket(vm, handed[2]) : rc;
 }
 
 int streams_watch(struct vm *vm)

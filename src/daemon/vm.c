@@ -45,6 +45,8 @@ static void finish(struct vm *vm)
 static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 {
     vm->spawned = reply->u.spawned;
+    vm->address = vm->spawned.address;
+    vm->group = vm->spec.network == VM_NETWORK_SHARED ? NETWORK_GROUP : 0;
     client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     vm->state = vm->kill != VM_KILL_NONE ? VM_KILLED : vm->stop_asked ? VM_LEAVING : VM_RUNNING;
     if (streams_watch(vm) != 0)
@@ -245,6 +247,7 @@ static void fill_request(const struct vm *vm, struct jw_request *request)
         spawn->tmp_bytes = BX_DEFAULT_TMP_BYTES;
         spawn->tmp_inodes = BX_DEFAULT_TMP_INODES;
     }
+    network_fill(vm, spawn);
     memcpy(spawn->hostname, spec->name, sizeof spawn->hostname);
     spawn->mount_count = (uint8_t)spec->mount_count;
     for (uint32_t i = 0; i < spec->mount_count; i++) {
@@ -282,7 +285,10 @@ int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int
     vm->request_id = request_id;
     vm->started_us = bx_now_us();
     int handed[3] = {-1, -1, -1}; /* the VM's ends: stdout, stderr, lifeline */
-    int rc = start_timer(vm);
+    int rc = network_enter(vm, err);
+    if (rc != 0)
+        return rc;
+    rc = start_timer(vm);
     if (rc == 0)
         rc = streams_open(vm, handed);
     if (rc == 0)

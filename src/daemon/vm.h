@@ -106,8 +106,19 @@ struct vm {
     uint64_t output_bytes;
     bool output_cut;             /* it said more than its limit: the rest was thrown away */
     struct vm_words words;
+    bool has_net;                /* it is in network.names under its name */
+    uint32_t address, group;     /* in the private network; 0: none */
+    struct vm_peer *peers;       /* to whom it is wired, by number (uthash) */
+    UT_hash_handle by_name;
     struct jw_spawned spawned;
     struct jw_death death;
+};
+
+/* Another VM to which it may begin connections. */
+struct vm_peer {
+    UT_hash_handle hh;
+    uint32_t vm;
+    int wires;
 };
 
 struct vm *vm_new(struct manager *manager, uint32_t id);

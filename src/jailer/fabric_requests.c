@@ -51,7 +51,7 @@ int nets_enter(struct jailer *jailer, const struct net *net, int *back, struct s
     return jailer->inside == net ? 0 : fabric_visit(&jailer->host, net, back, err);
 }
 
-static void drop(struct jailer *jailer, struct net *net)
+void nets_drop(struct jailer *jailer, struct net *net)
 {
     struct sb_error ignored;
     if (jailer->inside == net) {
@@ -74,7 +74,7 @@ static int attach(struct jailer *jailer, const struct jw_request *request, uint3
     if (rc == 0)
         *address = fabric_address(net);
     else if (fresh)
-        drop(jailer, net);
+        nets_drop(jailer, net);
     return rc;
 }
 
@@ -89,7 +89,7 @@ static int serve(struct jailer *jailer, const struct jw_request *request, uint32
         net = fabric_find(&jailer->fabric, request->vm);
         if (net == NULL)
             return fabric_fail(err, ENOENT, "there is no network of that number");
-        drop(jailer, net);
+        nets_drop(jailer, net);
         return 0;
     }
 }

@@ -39,6 +39,7 @@ struct vm {
     timer_t timer;
     clockid_t clock;
     uint64_t cpu_time_ms;
+    uint32_t address; /* 0: none */
 };
 
 struct policy {
@@ -81,6 +82,7 @@ void jailer_shut_down(struct jailer *jailer);
 void handle_net(struct jailer *jailer, const struct jw_request *request, const int *fds);
 /* The net of that number, made if there is none. */
 struct net *nets_get(struct jailer *jailer, uint32_t number, struct sb_error *err);
+void nets_drop(struct jailer *jailer, struct net *net);
 /* This process goes there; afterwards fabric_return(back), unless it is -1. */
 int nets_enter(struct jailer *jailer, const struct net *net, int *back, struct sb_error *err);
 

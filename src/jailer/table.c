@@ -15,6 +15,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* Descriptors that a VM in the private network may have beside the usual ones: a server with many clients. */
+#define NETWORK_SOCKETS 512
+
 /* The two sides of the fence name the same things. */
 _Static_assert((int)SB_BY_CGROUP_V2 == (int)JW_BY_CGROUP_V2 && (int)SB_BY_CGROUP_V1 == (int)JW_BY_CGROUP_V1 &&
                    (int)SB_BY_RLIMIT == (int)JW_BY_RLIMIT && (int)SB_BY_SECCOMP == (int)JW_BY_SECCOMP &&
@@ -55,6 +58,7 @@ static void reply_spawned(const struct vm *vm, const struct sb_plan *plan)
         .cpus_enforcer = (uint8_t)plan->cpus_by,
         .pids_enforcer = (uint8_t)plan->pids_by,
         .cpu_time_enforcer = vm->has_timer ? JW_BY_CPU_TIMER : JW_BY_NOTHING,
+        .address = vm->address,
     };
     jailer_reply(vm->jailer, &reply);
 }
@@ -74,6 +78,7 @@ static void fill_spec(const struct jw_spawn *spawn, const int *fds, struct sb_mo
         .required = spawn->required & (SB_LIMIT_MEMORY | SB_LIMIT_CPUS | SB_LIMIT_PIDS),
         .cpu_seconds = spawn->cpu_time_ms > 0 ? spawn->cpu_time_ms / 1000 + 2 : 0,
         .has_files = spawn->profile == JW_FULL,
+        .sockets = spawn->net != 0 ? NETWORK_SOCKETS : 0,
         .tmp_bytes = spawn->tmp_bytes,
         .tmp_inodes = spawn->tmp_inodes,
         .mounts = mounts,
@@ -105,22 +110,46 @@ static int start_vm(struct jailer *jailer, struct vm *vm, const struct jw_spawn 
     return 0;
 }
 
+/* The net that it is to live in, connected if that was asked for. */
+static int ready_net(struct jailer *jailer, const struct jw_spawn *spawn, struct net **out, struct sb_error *err)
+{
+    bool fresh = fabric_find(&jailer->fabric, spawn->net) == NULL;
+    struct net *net = nets_get(jailer, spawn->net, err);
+    if (net == NULL)
+        return -err->code;
+    int rc = 0;
+    if (spawn->attach && net->slot == 0)
+        rc = fabric_attach(&jailer->fabric, &jailer->host, net, spawn->group, err);
+    if (rc == 0)
+        *out = net;
+    else if (fresh)
+        nets_drop(jailer, net);
+    return rc;
+}
+
 /* Born where its network is. */
 static int start_in_net(struct jailer *jailer, struct vm *vm, const struct jw_spawn *spawn,
                         const struct sb_plan *plan, struct sb_error *err)
 {
     int back = -1;
-    struct net *net = spawn->net != 0 ? nets_get(jailer, spawn->net, err) : NULL;
-    if (spawn->net != 0 && (net == NULL || nets_enter(jailer, net, &back, err) != 0)) {
+    struct net *net = NULL;
+    bool fresh = spawn->net != 0 && fabric_find(&jailer->fabric, spawn->net) == NULL;
+    int rc = spawn->net != 0 ? ready_net(jailer, spawn, &net, err) : 0;
+    if (rc == 0 && net != NULL)
+        rc = nets_enter(jailer, net, &back, err);
+    if (rc != 0) {
         vms_free(vm);
-        return -err->code;
+        return rc;
     }
-    int rc = start_vm(jailer, vm, spawn, plan, err);
+    vm->address = net != NULL && net->slot != 0 ? fabric_address(net) : 0;
+    rc = start_vm(jailer, vm, spawn, plan, err);
     struct sb_error ignored;
     if (back >= 0 && fabric_return(back, &ignored) != 0) {
         jailer->net_ready = false;
         jailer->inside = net;
     }
+    if (rc != 0 && fresh)
+        nets_drop(jailer, net);
     if (rc == 0)
         prepare_after_spawn(jailer, spawn->net == 0); /* not earlier: this process must be where it says it is */
     return rc;

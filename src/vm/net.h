@@ -25,9 +25,11 @@ struct vm *vm_net_vm(void);
 
 /*
  * As poll(2), but hears the lifeline meanwhile: -1 with EINTR when something of that came, so that the caller looks
- * at the time again, and with ECANCELED when the running call is to end.
+ * at the time again. Raises an error when the running call is to end.
  */
 int vm_net_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+void *vm_net_malloc(size_t size);
+void vm_net_free(void *block);
 int vm_net_nanosleep(const struct timespec *wanted, struct timespec *left);
 int vm_net_gethostname(char *out, size_t size);
 /* LuaSocket's own select is not in use. */

@@ -15,28 +15,26 @@
 #include "net.h"
 #include "vm.h"
 
-/* The result and its address, in one block. */
-struct result {
-    struct addrinfo info; /* first, so that it is freed with its block */
-    struct sockaddr_in address;
-};
+/* The last answer. LuaSocket looks at one at a time, and an interrupt may end it before it frees that. */
+static struct addrinfo answer;
+static struct sockaddr_in answer_address;
 
 /* Asks bioxend for a peer. */
 static int ask(const char *name, struct in_addr *out)
 {
-    struct lw_frame question = {.type = LW_NEED, .b = LW_NEED_ADDRESS, .text1 = name}, answer;
+    struct lw_frame question = {.type = LW_NEED, .b = LW_NEED_ADDRESS, .text1 = name}, told;
     size_t length = strlen(name);
     int fd;
     if (length > BX_NAME_MAX)
         return EAI_NONAME;
     question.length1 = (uint32_t)length;
-    if (vm_ask(vm_net_vm(), &question, &answer, &fd) != 0)
+    if (vm_ask(vm_net_vm(), &question, &told, &fd) != 0)
         return EAI_AGAIN;
     if (fd >= 0)
         close(fd);
-    if (answer.type != LW_ADDRESS || answer.a == 0 || answer.a > UINT32_MAX)
+    if (told.type != LW_ADDRESS || told.a == 0 || told.a > UINT32_MAX)
         return EAI_NONAME;
-    out->s_addr = htonl((uint32_t)answer.a);
+    out->s_addr = htonl((uint32_t)told.a);
     return 0;
 }
 
@@ -79,24 +77,21 @@ int vm_net_getaddrinfo(const char *node, const char *service, const struct addri
         rc = resolve(node, hints->ai_flags, &address.sin_addr);
     if (rc != 0)
         return rc;
-    struct result *result = calloc(1, sizeof *result);
-    if (result == NULL)
-        return EAI_MEMORY;
-    result->address = address;
-    result->info = (struct addrinfo){
+    answer_address = address;
+    answer = (struct addrinfo){
         .ai_family = AF_INET,
         .ai_socktype = hints->ai_socktype,
         .ai_protocol = hints->ai_protocol,
-        .ai_addrlen = sizeof result->address,
-        .ai_addr = (struct sockaddr *)&result->address,
+        .ai_addrlen = sizeof answer_address,
+        .ai_addr = (struct sockaddr *)&answer_address,
     };
-    *out = &result->info;
+    *out = &answer;
     return 0;
 }
 
 void vm_net_freeaddrinfo(struct addrinfo *info)
 {
-    free(info);
+    (void)info;
 }
 
 const char *vm_net_gai_strerror(int code)
@@ -105,7 +100,6 @@ const char *vm_net_gai_strerror(int code)
     case EAI_NONAME: return "host or service not provided, or not known"; /* as LuaSocket words it */
     case EAI_FAMILY: return "ai_family not supported";
     case EAI_SERVICE: return "service not supported for socket type";
-    case EAI_MEMORY: return "memory allocation failure";
     case EAI_AGAIN: return "temporary failure in name resolution";
     default: return "name resolution failed";
     }

@@ -130,7 +130,7 @@ static struct selection *new_selection(lua_State *L, size_t most)
     return selection;
 }
 
-/* Until something is ready (1) or the time is over (0); negative seconds: for ever. -1: the running call is to end. */
+/* Until something is ready (1) or the time is over (0); negative seconds: for ever. -1: in vain, of a finalizer. */
 static int wait_for_any(const struct selection *selection, double seconds)
 {
     const uint64_t until = seconds < 0 ? 0 : bx_now_us() + (uint64_t)(fmin(seconds, 1e9) * 1e6);

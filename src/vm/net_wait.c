@@ -1,6 +1,7 @@
 /*
  * net_wait.c - waiting for sockets. While a script waits in C no hook can end it, so the wait itself hears the
- * lifeline, and gives up when the running call is to end; the hook does the rest when Lua goes on.
+ * lifeline, and raises the error when the running call is to end. LuaSocket holds nothing at that moment that would be
+ * lost: what it asks for of memory and of names is ours (net_wait.c, net_names.c), and there is one of each.
  */
 #include <errno.h>
 #include <limits.h>
@@ -37,17 +38,23 @@ int vm_net_gethostname(char *out, size_t size)
     return 0;
 }
 
-static bool is_to_end(const struct vm *vm)
+/* Does not return when a call runs and is to end. */
+static int give_up(const struct vm *vm)
 {
-    return vm->interrupted != VM_GOES_ON;
+    if (vm->running != NULL)
+        vm_interrupt_now(vm->running);
+    errno = ECANCELED; /* a finalizer: it is left in peace, but does not wait */
+    return -1;
 }
 
-/* What has come over the lifeline is taken; what it was for LuaSocket is in errno. */
+/* What has come over the lifeline is taken. */
 static int attend(struct vm *vm)
 {
     vm->called = 1;
     vm_attend(vm);
-    errno = is_to_end(vm) ? ECANCELED : EINTR;
+    if (vm->interrupted != VM_GOES_ON)
+        return give_up(vm);
+    errno = EINTR;
     return -1;
 }
 
@@ -61,10 +68,8 @@ int vm_net_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
         errno = EINVAL;
         return -1;
     }
-    if (is_to_end(vm)) {
-        errno = ECANCELED;
-        return -1;
-    }
+    if (vm->interrupted != VM_GOES_ON)
+        return give_up(vm);
     if (timeout_ms != 0)
         vm_sessions_flush(vm);
     for (nfds_t i = 0; i < count; i++)
@@ -78,6 +83,26 @@ int vm_net_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     if (all[count].revents == 0)
         return ready;
     return ready > 1 ? ready - 1 : attend(vm);
+}
+
+/* Room for one datagram. It is Lua's memory, so that the limit is about it too; what an interrupt left is freed. */
+static void *room;
+static size_t room_size;
+
+void *vm_net_malloc(size_t size)
+{
+    vm_net_free(room);
+    room = vm_heap_realloc(&networked->heap, NULL, 0, size);
+    room_size = size;
+    return room;
+}
+
+void vm_net_free(void *block)
+{
+    if (block == NULL)
+        return;
+    vm_heap_realloc(&networked->heap, room, room_size, 0);
+    room = NULL;
 }
 
 int vm_net_select(int count, fd_set *reads, fd_set *writes, fd_set *errors, struct timeval *timeout)

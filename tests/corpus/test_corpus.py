@@ -47,7 +47,7 @@ def prepare(bx: Bioxen, script: Script) -> Path:
 
 def run(bx: Bioxen, script: Script) -> Result:
     return bx.run("--profile", script.one("profile"), "--timeout", "2s", "--memory", "64MiB", "--pids", "16", "--output-limit", "8MiB",
-                  prepare(bx, script), env=canary.ENVIRONMENT if "canary-env" in script.needs else None, deadline=30)
+                  "--network", "fabric" if "luasocket" in script.needs else "none", prepare(bx, script), env=canary.ENVIRONMENT if "canary-env" in script.needs else None, deadline=30)
 
 
 def is_late(result: Result) -> bool:

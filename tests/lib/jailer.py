@@ -24,7 +24,7 @@ MAGIC = 0x314A5842
 SPAWN, KILL, SHUTDOWN, ATTACH, DROP, WIRES, SHAPE = 1, 2, 3, 8, 9, 10, 11
 SPAWNED, FAILED, DEATH, NET_DONE, NET_FAILED = 64, 65, 66, 72, 73
 HEAD = struct.Struct("<4I")
-SPAWN_FIXED = struct.Struct("<3Q4I2B2xI64s")
+SPAWN_FIXED = struct.Struct("<3Q4I3Bx2I4x64s")
 BODY = SPAWN_FIXED.size + 16 * 136
 REPLY_BODY = 264
 WIRE = struct.Struct("<2IH2B")
@@ -184,7 +184,7 @@ class Jailer:
         out_r, out_w = os.pipe()
         life, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         tmp = (1 << 20, 64) if profile == FULL else (0, 0)
-        body = SPAWN_FIXED.pack(memory, 0, tmp[0], tmp[1], 16, 1000, 0, profile, 0, net, b"vm")
+        body = SPAWN_FIXED.pack(memory, 0, tmp[0], tmp[1], 16, 1000, 0, profile, 0, 0, net, 0, b"vm")
         self.send(SPAWN, self.number, 0, body, [out_w, out_w, inner.fileno()])
         text = program(code)
         life.sendmsg([LIFELINE.pack(LIFELINE_MAGIC, SPEC, 32 << 20, 0, 0, 0)],

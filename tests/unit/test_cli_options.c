@@ -221,7 +221,6 @@ static void refusals(void **state)
     expect_wrong("--output-limit|'0'", "--output-limit", "0", "x");
     expect_wrong("--profile|'ful'|restricted|full|did you mean 'full'", "--profile", "ful", "x");
     expect_wrong("--profile|''", "--profile", "", "x");
-    expect_wrong("--network|no fabric yet", "--network", "fabric", "x");
     expect_wrong("--network|'host'", "--network", "host", "x");
     expect_wrong("--name|'a b'", "--name", "a b", "x");
     expect_wrong("--name|'a\\x0ab'", "--name", "a\nb", "x");

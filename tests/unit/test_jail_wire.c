@@ -105,7 +105,7 @@ static void test_limits(void **state)
     WRONG_WITH(spawn.tmp_inodes, 1);
     WRONG_WITH(spawn.tmp_inodes, UINT32_MAX);
     WRONG_WITH(spawn.profile, 2);
-    WRONG_WITH(spawn.pad[1], 1);
+    WRONG_WITH(spawn.pad[0], 1);
     struct jw_request smallest = spawn_request();
     smallest.spawn.memory_bytes = BX_MEMORY_MIN;
     smallest.spawn.pids = 1;

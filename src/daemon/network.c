@@ -1,0 +1,226 @@
+/*
+ * network.c - questions to the jailer about the network, by tag, and the names that VMs have for each other. A name
+ * that a VM may not reach is answered as one that does not exist.
+ */
+#include "network.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <uthash.h>
+
+#include "common/control.h"
+#include "manager.h"
+#include "vm.h"
+
+struct network_wait {
+    UT_hash_handle hh;
+    uint32_t tag;
+    struct network_question question;
+    uint32_t wire_count;
+    struct jw_wire wires[]; /* of JW_WIRES: what will be the case when it is done */
+};
+
+/* ---- questions ---- */
+
+static struct network_wait *wait_new(struct manager *manager, const struct network_question *question,
+                                     const struct jw_wire *wires, uint32_t count)
+{
+    struct network *network = &manager->network;
+    struct network_wait *wait = calloc(1, sizeof *wait + count * sizeof *wires), *other;
+    if (wait == NULL)
+        return NULL;
+    wait->question = *question;
+    wait->wire_count = count;
+    if (count > 0)
+        memcpy(wait->wires, wires, count * sizeof *wires);
+    do {
+        wait->tag = ++network->last_tag;
+        HASH_FIND(hh, network->waits, &wait->tag, sizeof wait->tag, other);
+    } while (wait->tag == 0 || other != NULL);
+    HASH_ADD(hh, network->waits, tag, sizeof wait->tag, wait);
+    return wait;
+}
+
+static int ask(struct manager *manager, struct jw_request *request, const struct network_question *question,
+               uint32_t wire_count)
+{
+    struct network_wait *wait = wait_new(manager, question, request->wires.wires, wire_count);
+    if (wait == NULL)
+        return -ENOMEM;
+    request->tag = wait->tag;
+    int rc = jailer_send(&manager->jailer, request, NULL, 0);
+    if (rc != 0) {
+        HASH_DEL(manager->network.waits, wait);
+        free(wait);
+    }
+    return rc;
+}
+
+int network_ask(struct manager *manager, struct jw_request *request, const struct network_question *question)
+{
+    return ask(manager, request, question, 0);
+}
+
+int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t count,
+                 const struct network_question *question)
+{
+    struct jw_request request = {.magic = JW_MAGIC, .type = JW_WIRES};
+    if (count < 1 || count > JW_WIRES_MAX)
+        return -E2BIG;
+    request.wires.count = count;
+    memcpy(request.wires.wires, wires, count * sizeof *wires);
+    return ask(manager, &request, question, count);
+}
+
+/* ---- peers: to whom a VM may begin to talk ---- */
+
+static void count_wire(struct manager *manager, const struct jw_wire *wire)
+{
+    struct vm *from = manager_find(manager, wire->from);
+    struct vm_peer *peer;
+    if (from == NULL)
+        return;
+    HASH_FIND(hh, from->peers, &wire->to, sizeof wire->to, peer);
+    if (peer == NULL && wire->on) {
+        peer = calloc(1, sizeof *peer);
+        if (peer == NULL)
+            return; /* the wire works; it has no name */
+        peer->vm = wire->to;
+        HASH_ADD(hh, from->peers, vm, sizeof peer->vm, peer);
+    }
+    if (peer == NULL)
+        return;
+    peer->wires += wire->on ? 1 : -1;
+    if (peer->wires <= 0) {
+        HASH_DEL(from->peers, peer);
+        free(peer);
+    }
+}
+
+static void forget_peers(struct vm *vm)
+{
+    struct vm_peer *peer, *next;
+    HASH_ITER(hh, vm->peers, peer, next) {
+        HASH_DEL(vm->peers, peer);
+        free(peer);
+    }
+}
+
+static bool may_reach(const struct vm *from, const struct vm *to)
+{
+    struct vm_peer *peer;
+    if (from == to || (from->group != 0 && from->group == to->group))
+        return true;
+    HASH_FIND(hh, from->peers, &to->id, sizeof to->id, peer);
+    return peer != NULL;
+}
+
+uint32_t network_address(const struct vm *vm, const char *name, uint32_t length)
+{
+    struct vm *found;
+    HASH_FIND(by_name, vm->manager->network.names, name, length, found);
+    return found != NULL && may_reach(vm, found) ? found->address : 0;
+}
+
+/* ---- answers ---- */
+
+static void answer(struct manager *manager, struct network_wait *wait, const struct jw_reply *reply)
+{
+    HASH_DEL(manager->network.waits, wait);
+    for (uint32_t i = 0; reply != NULL && reply->type == JW_NET_DONE && i < wait->wire_count; i++)
+        count_wire(manager, &wait->wires[i]);
+    if (wait->question.done != NULL)
+        wait->question.done(manager, &wait->question, reply);
+    free(wait);
+}
+
+void network_take_reply(struct manager *manager, const struct jw_reply *reply)
+{
+    struct network_wait *wait;
+    HASH_FIND(hh, manager->network.waits, &reply->tag, sizeof reply->tag, wait);
+    if (wait != NULL)
+        answer(manager, wait, reply);
+}
+
+void network_lost(struct manager *manager)
+{
+    struct network_wait *wait, *next;
+    HASH_ITER(hh, manager->network.waits, wait, next)
+        answer(manager, wait, NULL);
+}
+
+/* ---- a VM's net ---- */
+
+int network_enter(struct vm *vm, struct bx_error *err)
+{
+    struct vm *other;
+    unsigned length = (unsigned)strlen(vm->spec.name);
+    if (vm->spec.network == VM_NETWORK_NONE)
+        return 0;
+    HASH_FIND(by_name, vm->manager->network.names, vm->spec.name, length, other);
+    if (other != NULL)
+        return bx_fail(err, EEXIST, "there is a VM '%s' in the private network already", vm->spec.name);
+    HASH_ADD_KEYPTR(by_name, vm->manager->network.names, vm->spec.name, length, vm);
+    vm->has_net = true;
+    return 0;
+}
+
+int network_close_socket(const struct vm *vm, int fd)
+{
+    const struct sockaddr any = {.sa_family = AF_UNIX};
+    return !vm->has_net || bind(fd, &any, sizeof any.sa_family) == 0 ? 0 : -errno;
+}
+
+void network_fill(const struct vm *vm, struct jw_spawn *spawn)
+{
+    if (!vm->has_net)
+        return;
+    spawn->net = vm->id;
+    spawn->attach = vm->spec.network != VM_NETWORK_LATE;
+    spawn->group = vm->spec.network == VM_NETWORK_SHARED ? NETWORK_GROUP : 0;
+}
+
+void network_leave(struct vm *vm)
+{
+    if (!vm->has_net)
+        return;
+    struct jw_request request = {.magic = JW_MAGIC, .type = JW_DROP, .vm = vm->id};
+    HASH_DELETE(by_name, vm->manager->network.names, vm);
+    vm->has_net = false;
+    forget_peers(vm);
+    if (vm->spawned.pid != 0 && !vm->lost) /* else it was never made, or nobody is left to be asked */
+        network_ask(vm->manager, &request, &(struct network_question){0});
+}
+
+static void on_connected(struct manager *manager, const struct network_question *question, const struct jw_reply *reply)
+{
+    struct vm *vm = manager_find(manager, question->vm);
+    const char *why = "the VM has ended";
+    uint32_t code = ESRCH;
+    if (reply != NULL && reply->type == JW_NET_FAILED) {
+        code = (uint32_t)reply->u.failed.code;
+        why = reply->u.failed.text;
+    } else if (reply != NULL && vm != NULL) {
+        vm->address = reply->u.net.address;
+        vm->group = NETWORK_GROUP;
+        client_send_note(&manager->client, CTL_NETWORKED, question->id, vm->id, vm->address, "", 0);
+        return;
+    }
+    client_send_note(&manager->client, CTL_ERROR, question->id, 0, code, why, strlen(why));
+}
+
+int network_connect(struct vm *vm, uint32_t id, struct bx_error *err)
+{
+    if (!vm->has_net)
+        return bx_fail(err, EINVAL, "VM '%s' was made without a network", vm->spec.name);
+    if (vm->address != 0) {
+        client_send_note(&vm->manager->client, CTL_NETWORKED, id, vm->id, vm->address, "", 0);
+        return 0;
+    }
+    struct jw_request request = {.magic = JW_MAGIC, .type = JW_ATTACH, .vm = vm->id, .attach.group = NETWORK_GROUP};
+    const struct network_question question = {.done = on_connected, .vm = vm->id, .id = id};
+    int rc = network_ask(vm->manager, &request, &question);
+    return rc == 0 ? 0 : bx_fail_errno(err, -rc, "cannot connect VM '%s' to the private network", vm->spec.name);
+}

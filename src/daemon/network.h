@@ -1,0 +1,67 @@
+/*
+ * network.h - the private network as the orchestrator sees it: names and addresses of VMs, who may begin to talk to
+ * whom, and what was asked of the jailer and has no answer yet. The policy itself is the jailer's, in the kernel.
+ */
+#ifndef BX_DAEMON_NETWORK_H
+#define BX_DAEMON_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/jail_wire.h"
+#include "common/lifeline.h"
+
+struct manager;
+struct vm;
+struct network_wait;
+
+/* The default network of a client's VMs. */
+#define NETWORK_GROUP 1u
+
+struct network {
+    struct vm *names;           /* VMs that have a net, by name (uthash) */
+    struct network_wait *waits; /* by tag (uthash) */
+    uint32_t last_tag;
+};
+
+/* Who asked, and what is to be done when the jailer has answered. `vm` may be gone by then. */
+struct network_question {
+    void (*done)(struct manager *manager, const struct network_question *question, const struct jw_reply *reply);
+    uint32_t vm, id;
+    void *context;
+};
+
+/* `reply` of the callback is JW_NET_DONE or JW_NET_FAILED; NULL: the jailer is gone. */
+int network_ask(struct manager *manager, struct jw_request *request, const struct network_question *question);
+
+/* Permits or forbids connections between VMs (by number), all or none: as JW_WIRES has them. */
+int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t count,
+                 const struct network_question *question);
+
+/* Of a VM that is to have a net: its name, by which others reach it, must be its own. Returns 0 or -EEXIST. */
+int network_enter(struct vm *vm, struct bx_error *err);
+
+/*
+ * A VM with sockets may bind one. Whatever Unix socket it is handed gets a name that the kernel chooses, so that it
+ * cannot take a name of the host's with it. Does nothing for a VM without. Returns 0 or -errno.
+ */
+int network_close_socket(const struct vm *vm, int fd);
+
+/* What a spawn says about it. */
+void network_fill(const struct vm *vm, struct jw_spawn *spawn);
+
+/* A VM that was made with VM_NETWORK_LATE gets its address; the client's request `id` is answered. */
+int network_connect(struct vm *vm, uint32_t id, struct bx_error *err);
+
+/* For good: its name is free, its wires are gone. */
+void network_leave(struct vm *vm);
+
+/* The address of the VM of that name, if `vm` may begin to talk to it; else 0. */
+uint32_t network_address(const struct vm *vm, const char *name, uint32_t length);
+
+void network_take_reply(struct manager *manager, const struct jw_reply *reply);
+/* The jailer is gone: nobody will answer. */
+void network_lost(struct manager *manager);
+
+#endif
