@@ -35,7 +35,7 @@ CALLS = {
     "inotify_init1": 294, "fanotify_init": 300, "fanotify_mark": 301, "flock": 73, "mknod": 133, "mknodat": 259, "ioctl": 16,
     "fcntl": 72, "mmap": 9, "mprotect": 10, "pkey_mprotect": 329, "pkey_alloc": 330, "remap_file_pages": 216, "memfd_secret": 447,
     "mseal": 462, "socket": 41, "socketpair": 53, "connect": 42, "bind": 49, "listen": 50, "sendmsg": 46, "sendto": 44,
-    "setsockopt": 54, "futex": 202, "futex_requeue": 456, "futex_waitv": 449, "futex_wake": 454, "futex_wait": 455,
+    "setsockopt": 54, "getsockopt": 55, "recvfrom": 45, "futex": 202, "futex_requeue": 456, "futex_waitv": 449, "futex_wake": 454, "futex_wait": 455,
     "timer_create": 222, "io_setup": 206, "io_submit": 209, "eventfd": 284, "eventfd2": 290, "signalfd": 282, "signalfd4": 289,
     "timerfd_create": 283, "rseq": 334, "lsm_set_self_attr": 460, "lsm_list_modules": 461, "symlink": 88, "symlinkat": 266,
     "link": 86, "linkat": 265, "chmod": 90, "fchmod": 91, "fchmodat": 268, "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
@@ -62,14 +62,14 @@ def plain(name: str, *args: int) -> Call:
     return Call(name + shown, f"p.call({CALLS[name]}{''.join(f', {a}' for a in args)})")
 
 
-def attempt(bx: Bioxen, profile: str, calls: list[Call]) -> dict[str, str]:
+def attempt(bx: Bioxen, profile: str, calls: list[Call], *options: str) -> dict[str, str]:
     """Label -> "EPERM", "ok 0", "killed: ptrace" (by the filter) or "died: ..." for every call."""
     results: dict[str, str] = {}
     todo = list(calls)
     while todo:
         code = PRELUDE + "\n".join(f'show("{c.label}", {c.expression})' for c in todo) + '\nprint("END", "all")'
         bx.write("calls.lua", code)
-        result = bx.run("--profile", profile, "--timeout", "10s", "calls.lua")
+        result = bx.run("--profile", profile, *options, "--timeout", "10s", "calls.lua")
         lines = [line.split("\t") for line in result.text.splitlines() if "\t" in line]
         results.update({label: value for label, value in lines if label != "END"})
         if any(label == "END" for label, _ in lines):
