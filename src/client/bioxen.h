@@ -210,8 +210,8 @@ int bioxen_answer_no_module(bioxen_manager *manager, uint32_t vm, const char *wh
 int bioxen_next(bioxen_manager *manager, struct bioxen_event *event, int timeout_ms, struct bioxen_error *err);
 
 /*
- * Asks a serving VM to close its state (finalizers run) and to end; SIGKILL after the grace. Its DEATH event
- * says stopped.
+ * Asks a serving VM to close its state (finalizers run) and to end; SIGKILL after the grace. The call that runs is
+ * cut off, and neither it nor those that wait are answered: their sessions end. Its DEATH event says stopped.
  */
 int bioxen_stop(bioxen_manager *manager, uint32_t vm, unsigned grace_ms, struct bioxen_error *err);
 

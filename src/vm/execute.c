@@ -165,6 +165,8 @@ static void answer_error(struct request *r, int status, enum sw_error_kind kind,
 {
     struct vm_report *report = &r->vm->report;
     lua_State *L = r->vm->L;
+    if (r->vm->stopping && r->vm->interrupted != VM_GOES_ON)
+        return; /* the VM is to end: its death, which follows, says more than an error that the script never had */
     if (r->vm->noted)
         object = 0; /* it is not the error that it seems to be */
     else if (status != LUA_ERRRUN)

@@ -339,6 +339,19 @@ def test_everything_public_is_there() -> None:
         assert getattr(pylua_bioxen_vm, name).__doc__
 
 
+def test_stop_while_a_call_runs(manager: VMManager) -> None:
+    vm = manager.create_vm("vm")
+    runs = threading.Event()
+    running = vm.submit("print('on')  while true do end", on_stdout=lambda _: runs.set())
+    waiting = vm.submit("return 1")
+    assert runs.wait(30 * SLOW)
+    vm.stop(grace=30 * SLOW)
+    for future in (running, waiting):
+        with pytest.raises(VMDied) as caught:
+            future.result(30 * SLOW)
+        assert caught.value.record.outcome == "stopped"
+
+
 def test_shutdown_while_others_call() -> None:
     manager = VMManager()
     vms = [manager.create_vm(f"vm{i}") for i in range(4)]
