@@ -24,6 +24,24 @@
  */
 #define INTERRUPTS_MAX 1024
 
+/* A VM that boots hears nothing yet, and no time is taken from it; one that does not come to its end dies of this. */
+#define BOOT_US UINT64_C(30000000)
+
+uint64_t grace_due(const struct vm *vm, uint32_t grace_ms)
+{
+    return bx_now_us() + grace_ms * UINT64_C(1000) + (vm->words.ready ? 0 : BOOT_US);
+}
+
+void grace_begin(struct vm *vm)
+{
+    if (vm->stop_asked)
+        vm->stop_due_us = grace_due(vm, vm->stop_grace_ms);
+    for (uint32_t i = 0; i < vm->interrupt_count; i++)
+        vm->interrupts[i].due_us = grace_due(vm, vm->interrupts[i].grace_ms);
+    if (vm->stop_asked || vm->interrupt_count > 0)
+        grace_arm(vm);
+}
+
 static uint64_t first_due(const struct vm *vm, uint32_t *index)
 {
     uint64_t due = UINT64_MAX;
@@ -126,13 +144,14 @@ void grace_interrupt(struct vm *vm, const struct ctl_interrupt *interrupt)
 {
     if (vm->state != VM_RUNNING && vm->state != VM_LEAVING)
         return;
-    uint64_t due = bx_now_us() + interrupt->grace_ms * UINT64_C(1000);
+    const struct vm_interrupt asked = {interrupt->session, interrupt->reason, interrupt->call,
+                                       grace_due(vm, interrupt->grace_ms), interrupt->grace_ms};
     struct vm_interrupt *known = find(vm, interrupt->session, interrupt->call);
     if (known != NULL) {
-        if (due < known->due_us)
-            *known = (struct vm_interrupt){interrupt->session, interrupt->reason, interrupt->call, due};
+        if (asked.due_us < known->due_us)
+            *known = asked;
     } else if ((known = add(vm)) != NULL) {
-        *known = (struct vm_interrupt){interrupt->session, interrupt->reason, interrupt->call, due};
+        *known = asked;
         tell(vm, interrupt);
     }
     grace_arm(vm);

@@ -19,6 +19,12 @@ int grace_take_unwound(struct vm *vm, const struct lw_frame *frame);
 /* Tells the VM to end. */
 void grace_ask_stop(struct vm *vm);
 
+/* When a grace that is given now will be over. */
+uint64_t grace_due(const struct vm *vm, uint32_t grace_ms);
+
+/* The VM is ready: from now on it hears what it is asked, and graces that were given before begin. */
+void grace_begin(struct vm *vm);
+
 /* Sets the timer to the first grace that ends. */
 void grace_arm(struct vm *vm);
 

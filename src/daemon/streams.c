@@ -136,6 +136,7 @@ static int take_frame(struct vm *vm, const struct lw_frame *frame)
         if (vm->words.ready)
             return -EBADMSG;
         vm->words.ready = true;
+        grace_begin(vm);
         return 0;
     case LW_NEED: return take_need(vm, frame);
     case LW_DONE: return take_done(vm, frame);

@@ -153,15 +153,17 @@ void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal)
 
 void vm_stop(struct vm *vm, uint32_t grace_ms)
 {
-    uint64_t due = bx_now_us() + grace_ms * UINT64_C(1000);
+    uint64_t due = grace_due(vm, grace_ms);
     if (vm->state == VM_KILLED || vm->state == VM_DYING)
         return;
     if (vm->spec.serve == 0) { /* a script that runs once has nothing that would hear it */
         vm_kill(vm, VM_KILL_STOP, SIGKILL);
         return;
     }
-    if (!vm->stop_asked || due < vm->stop_due_us) /* who asks again may be less patient */
+    if (!vm->stop_asked || due < vm->stop_due_us) { /* who asks again may be less patient */
         vm->stop_due_us = due;
+        vm->stop_grace_ms = grace_ms;
+    }
     vm->stop_asked = true;
     grace_arm(vm);
     vm_event(vm, VM_EV_LEAVE, NULL);

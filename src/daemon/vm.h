@@ -68,6 +68,7 @@ struct vm_interrupt {
     uint32_t reason; /* enum ctl_interrupt_reason */
     uint64_t call;
     uint64_t due_us; /* CLOCK_MONOTONIC */
+    uint32_t grace_ms;
 };
 
 /* Requests for statistics that wait for the jailer: more than a few are a client that does not read. */
@@ -95,6 +96,7 @@ struct vm {
     struct vm_interrupt *interrupts; /* of which the VM has not said that they are done */
     uint32_t interrupt_count;
     bool stop_asked;
+    uint32_t stop_grace_ms;
     uint64_t stop_due_us;
     uint32_t stats_ids[VM_STATS_MAX]; /* requests that wait for figures */
     uint32_t stats_count;

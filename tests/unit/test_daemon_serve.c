@@ -130,6 +130,15 @@ static void test_as_many_sessions_as_there_may_be(void **state)
 
 /* ---- interrupts ---- */
 
+/* A VM that has booted, and that bioxend knows of it: its word comes by another way than the client's. */
+static struct actor ready_vm(struct stage *stage)
+{
+    struct actor actor = stage_vm(stage, 1);
+    vm_say(&actor, (struct lw_frame){.type = LW_READY});
+    expect_alive(stage);
+    return actor;
+}
+
 static void hear_interrupt(const struct actor *actor, uint64_t session, int64_t call, const char *why)
 {
     struct lw_frame frame;
@@ -146,7 +155,7 @@ static void test_interrupt_in_time(void **state)
     (void)state;
     struct stage stage;
     stage_begin(&stage);
-    struct actor actor = stage_vm(&stage, 1);
+    struct actor actor = ready_vm(&stage);
     client_interrupt(&stage, actor.vm, 3, 77, CTL_BY_TIMEOUT, 50);
     client_interrupt(&stage, actor.vm, 3, 77, CTL_BY_TIMEOUT, 60000); /* the same: asked once */
     client_interrupt(&stage, actor.vm, 0, 0, CTL_BY_CLIENT, 50);
@@ -167,7 +176,7 @@ static void overdue(uint32_t session, uint64_t call, uint32_t reason, uint32_t o
 {
     struct stage stage;
     stage_begin(&stage);
-    struct actor actor = stage_vm(&stage, 1);
+    struct actor actor = ready_vm(&stage);
     client_interrupt(&stage, actor.vm, 9, 9, CTL_BY_CLIENT, 60000);
     uint64_t before = bx_now_us();
     client_interrupt(&stage, actor.vm, session, call, reason, 40);
@@ -194,7 +203,7 @@ static void test_a_vm_that_does_not_listen(void **state)
     (void)state;
     struct stage stage;
     stage_begin(&stage);
-    struct actor deaf = stage_vm(&stage, 1), other = stage_vm(&stage, 1);
+    struct actor deaf = ready_vm(&stage), other = stage_vm(&stage, 1);
     for (uint64_t call = 1; call <= 3000; call++)
         client_interrupt(&stage, deaf.vm, 1, call, CTL_BY_TIMEOUT, 300);
     client_note(&stage, CTL_STOP, deaf.vm, 60000);
@@ -222,11 +231,35 @@ static void test_nobody_to_interrupt(void **state)
     stage_end(&stage);
 }
 
+/* No time is taken from a VM that cannot hear yet; but it is told, and its time begins when it is ready. */
+static void test_graces_begin_when_it_is_ready(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_begin(&stage);
+    struct actor actor = stage_vm(&stage, 1), other = stage_vm(&stage, 1);
+    client_interrupt(&stage, actor.vm, 3, 77, CTL_BY_TIMEOUT, 50);
+    client_note(&stage, CTL_STOP, other.vm, 50);
+    hear_interrupt(&actor, 3, 77, "timeout");
+    assert_false(arrives(stage.link, 200)); /* beyond both graces */
+    uint64_t before = bx_now_us();
+    vm_say(&actor, (struct lw_frame){.type = LW_READY});
+    jailer_expect(&stage, JW_KILL, actor.vm);
+    assert_true(bx_now_us() - before >= 49000);
+    before = bx_now_us();
+    vm_say(&other, (struct lw_frame){.type = LW_READY});
+    jailer_expect(&stage, JW_KILL, other.vm);
+    assert_true(bx_now_us() - before >= 49000);
+    vm_close(&actor);
+    vm_close(&other);
+    stage_end(&stage);
+}
+
 /* ---- the end by request ---- */
 
 static struct actor stopping(struct stage *stage, uint32_t grace_ms)
 {
-    struct actor actor = stage_vm(stage, 1);
+    struct actor actor = ready_vm(stage);
     struct lw_frame frame;
     client_note(stage, CTL_STOP, actor.vm, grace_ms);
     assert_int_equal(vm_hear(&actor, &frame, frame_bytes), -1);
@@ -239,7 +272,6 @@ static void ends_by_itself(uint64_t words, int status, uint32_t outcome, uint32_
     struct stage stage;
     stage_begin(&stage);
     struct actor actor = stopping(&stage, 60000);
-    vm_say(&actor, (struct lw_frame){.type = LW_READY});
     vm_say(&actor, (struct lw_frame){.type = LW_DONE, .a = words, .b = status});
     vm_close(&actor);
     jailer_death(&stage, actor.vm, CLD_EXITED, status);
@@ -400,6 +432,7 @@ int main(void)
         STAGED(test_interrupt_overdue),
         STAGED(test_a_vm_that_does_not_listen),
         STAGED(test_nobody_to_interrupt),
+        STAGED(test_graces_begin_when_it_is_ready),
         STAGED(test_stop),
         STAGED(test_stop_overdue),
         STAGED(test_stop_of_a_script_that_runs_once),
