@@ -79,7 +79,7 @@ static int describe(PyObject *arguments, struct description *out)
     out->config.cpu_time_ms = cpu_time;
     out->config.output_limit = output_limit;
     out->config.text = (struct bioxen_string){text, (size_t)length};
-    out->config.serve = 1;
+    out->config.serve = BIOXEN_SERVE_AFTER;
     return take_mounts(out, mounts) == 0 ? take_strings(out, args, environment) : -1;
 }
 

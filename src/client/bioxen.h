@@ -52,6 +52,13 @@ enum bioxen_network {
     BIOXEN_NETWORK_LATE = 3,   /* as shared, from bioxen_network on; sockets find no network before */
 };
 
+/* When a VM serves sessions, and when it ends. */
+enum bioxen_serve {
+    BIOXEN_SERVE_NEVER = 0,         /* it ends with its script */
+    BIOXEN_SERVE_AFTER = 1,         /* after the script it lives on, and serves */
+    BIOXEN_SERVE_WHILE_WAITING = 2, /* it ends with its script, and serves while that waits: for messages, for sockets */
+};
+
 #define BIOXEN_MOUNTS_MAX 16
 
 struct bioxen_mount {
@@ -85,7 +92,7 @@ struct bioxen_config {
     size_t env_count;            /* number of pairs */
     struct bioxen_string text;   /* the script; may be empty */
     enum bioxen_network network; /* default: none */
-    int serve;                   /* 1: after the script the VM lives on and serves sessions */
+    enum bioxen_serve serve;     /* when it serves sessions; default: never */
     int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
                                     library itself, while it is in a call that waits (bioxen_next, ...); -1 (default):
                                     the script's needs come as BIOXEN_EVENT_NEED */

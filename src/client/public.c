@@ -73,7 +73,7 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
         .output_limit = config->output_limit,
         .required = config->required,
         .network = (uint32_t)config->network,
-        .serve = config->serve != 0,
+        .serve = (uint32_t)config->serve,
     };
     int rc = copy_name(spec->name, sizeof spec->name, config->name, "VM name", err);
     return rc == 0 ? copy_mounts(config, spec, fds, err) : rc;

@@ -49,3 +49,31 @@ int lw_decode(const void *bytes, uint64_t length, struct lw_frame *out)
     };
     return 0;
 }
+
+int lw_put_peer(const struct lw_peer *peer, const char *name, char *out, uint32_t size, uint32_t *length)
+{
+    if (size - *length < sizeof *peer + peer->name_length)
+        return -ENOSPC;
+    memcpy(out + *length, peer, sizeof *peer);
+    memcpy(out + *length + sizeof *peer, name, peer->name_length);
+    *length += (uint32_t)sizeof *peer + peer->name_length;
+    return 0;
+}
+
+int lw_next_peer(const char *text, uint32_t length, uint32_t *at, struct lw_peer *out, const char **name)
+{
+    struct lw_peer peer;
+    uint32_t left = length - *at;
+    if (left == 0)
+        return 0;
+    if (left < sizeof peer)
+        return -EBADMSG;
+    memcpy(&peer, text + *at, sizeof peer);
+    if (peer.name_length < 1 || peer.name_length > BX_NAME_MAX || peer.role < LW_ROLE_SERVER ||
+        peer.role > LW_ROLE_PEER || left - sizeof peer < peer.name_length)
+        return -EBADMSG;
+    *out = peer;
+    *name = text + *at + sizeof peer;
+    *at += (uint32_t)sizeof peer + peer.name_length;
+    return 1;
+}

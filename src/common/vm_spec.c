@@ -6,6 +6,7 @@
 
 #include "codec.h"
 #include "jail_wire.h"
+#include "lifeline.h"
 #include "names.h"
 
 static const struct bx_field spec_fields[] = {
@@ -19,7 +20,7 @@ static const struct bx_field spec_fields[] = {
     BX_FIELD(struct vm_spec, output_limit, BX_FIELD_U64, UINT64_MAX),
     BX_FIELD(struct vm_spec, required, BX_FIELD_U32, UINT32_MAX),
     BX_FIELD(struct vm_spec, network, BX_FIELD_U32, VM_NETWORK_LATE),
-    BX_FIELD(struct vm_spec, serve, BX_FIELD_U32, 1),
+    BX_FIELD(struct vm_spec, serve, BX_FIELD_U32, LW_RUN),
 };
 
 static const struct bx_field mount_fields[] = {
@@ -84,6 +85,8 @@ int vm_spec_check(const struct vm_spec *spec, struct bx_error *err)
         rc = check_range(err, "output_limit (bytes)", spec->output_limit, 0, BX_BYTES_MAX);
     if (rc == 0)
         rc = check_range(err, "network", spec->network, VM_NETWORK_NONE, VM_NETWORK_LATE);
+    if (rc == 0)
+        rc = check_range(err, "serve", spec->serve, LW_RUN_ONCE, LW_RUN);
     return rc == 0 ? check_mounts(spec, err) : rc;
 }
 

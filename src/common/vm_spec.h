@@ -33,7 +33,7 @@ struct vm_spec {
     uint64_t output_limit; /* bytes */
     uint32_t required;     /* set of enum jw_limit_bit */
     uint32_t network;      /* enum vm_network */
-    uint32_t serve;        /* 1: after its script it serves sessions */
+    uint32_t serve;        /* enum lw_mode: when it serves sessions */
     uint32_t mount_count;
     struct vm_spec_mount mounts[BX_MOUNTS_MAX];
 };

@@ -124,6 +124,15 @@ uint32_t network_address(const struct vm *vm, const char *name, uint32_t length)
     return found != NULL && may_reach(vm, found) ? found->address : 0;
 }
 
+int network_take_ready(struct vm *vm, uint64_t port)
+{
+    if (port > UINT16_MAX)
+        return -EBADMSG;
+    if (vm->manager->network.on_ready != NULL)
+        vm->manager->network.on_ready(vm, (uint16_t)port);
+    return 0;
+}
+
 /* ---- answers ---- */
 
 static void answer(struct manager *manager, struct network_wait *wait, const struct jw_reply *reply)

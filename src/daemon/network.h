@@ -19,7 +19,14 @@ struct network_wait;
 /* The default network of a client's VMs. */
 #define NETWORK_GROUP 1u
 
+/*
+ * A VM is there for others, as far as it says: with port 0 its script says that it is ready, else a TCP socket of its
+ * own listens. May come again, also of the same port.
+ */
+typedef void network_on_ready(struct vm *vm, uint16_t port);
+
 struct network {
+    network_on_ready *on_ready; /* or NULL */
     struct vm *names;           /* VMs that have a net, by name (uthash) */
     struct network_wait *waits; /* by tag (uthash) */
     uint32_t last_tag;
@@ -56,6 +63,9 @@ int network_connect(struct vm *vm, uint32_t id, struct bx_error *err);
 
 /* For good: its name is free, its wires are gone. */
 void network_leave(struct vm *vm);
+
+/* What a VM says of its own readiness. Returns 0, or -EBADMSG for what is no port. */
+int network_take_ready(struct vm *vm, uint64_t port);
 
 /* The address of the VM of that name, if `vm` may begin to talk to it; else 0. */
 uint32_t network_address(const struct vm *vm, const char *name, uint32_t length);

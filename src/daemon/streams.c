@@ -143,6 +143,8 @@ static int take_frame(struct vm *vm, const struct lw_frame *frame)
     case LW_FATAL: return take_fatal(vm, frame);
     case LW_UNWOUND: return grace_take_unwound(vm, frame);
     case LW_CLOSED: return take_closed(vm, frame);
+    case LW_SAYS_READY: return network_take_ready(vm, 0);
+    case LW_LISTENS: return network_take_ready(vm, frame->a);
     default: return -EBADMSG;
     }
 }

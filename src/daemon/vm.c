@@ -264,7 +264,7 @@ static int send_program(struct vm *vm, int program)
     struct lw_frame spec = {
         .type = LW_SPEC,
         .a = vm_heap_ceiling(vm->spec.memory),
-        .b = vm->spec.serve != 0 ? LW_SERVE : LW_RUN_ONCE,
+        .b = vm->spec.serve,
     };
     return streams_tell(vm, &spec, program);
 }

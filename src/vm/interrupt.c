@@ -158,9 +158,14 @@ static void take_stop(struct vm *vm)
         vm->interrupted = VM_INTERRUPTED;
 }
 
+static bool is_answer(uint32_t type)
+{
+    return type == LW_MODULE || type == LW_NO_MODULE || type == LW_ADDRESS || type == LW_NAME || type == LW_PEERS;
+}
+
 bool vm_take(struct vm *vm, const struct lw_frame *frame, int fd)
 {
-    if (frame->type == LW_MODULE || frame->type == LW_NO_MODULE || frame->type == LW_ADDRESS)
+    if (is_answer(frame->type))
         return false;
     if (frame->type == LW_SESSION && fd >= 0) {
         vm_session_add(vm, frame->a, fd);

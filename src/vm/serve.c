@@ -146,16 +146,12 @@ static void prepare_to_serve(struct vm *vm)
     vm_interrupt_install(vm);
 }
 
-/* The script has ended well: now its functions are called, until somebody says that it is enough. */
-static void serve_sessions(struct vm *vm)
+/* Whoever was told to stop, and does, has no error. */
+static void end_well(struct vm *vm)
 {
-    if (vm->report.outcome == LW_OK && !vm->stopping)
-        vm_sessions_serve(vm);
-    if (vm->stopping) {
-        vm->report.outcome = LW_OK;
-        vm->report.status = 0;
-        vm->report.message_length = vm->report.traceback_length = 0;
-    }
+    vm->report.outcome = LW_OK;
+    vm->report.status = 0;
+    vm->report.message_length = vm->report.traceback_length = 0;
 }
 
 void vm_serve(struct vm *vm)
@@ -169,13 +165,14 @@ void vm_serve(struct vm *vm)
         finish_with(vm, LW_SYNTAX, "cannot read the program");
     if (spec.a > 0)
         vm_heap_set_ceiling(&vm->heap, (size_t)spec.a);
-    bool serve = spec.b == LW_SERVE;
     uint64_t length = read_head(vm, fd);
-    if (serve)
+    if (spec.b == LW_SERVE || spec.b == LW_RUN)
         prepare_to_serve(vm);
     vm_run(vm, fd, length);
-    if (serve)
-        serve_sessions(vm);
+    if (spec.b == LW_SERVE && vm->report.outcome == LW_OK && !vm->stopping)
+        vm_sessions_serve(vm);
+    if (vm->stopping)
+        end_well(vm);
     vm_close(vm);
     vm_finish(vm);
 }

@@ -40,7 +40,7 @@ struct vm {
     lua_State *volatile running; /* the thread whose code runs; NULL: none that could be interrupted */
     volatile sig_atomic_t called; /* something may have come over the lifeline */
     int closes;                  /* coroutine.close within coroutine.close */
-    bool serving;                /* LW_SERVE */
+    bool serving;                /* LW_SERVE or LW_RUN */
     bool stopping;               /* LW_STOP has come */
     bool busy;                   /* a script or call runs, or is about to */
     uint64_t session_number, call; /* which; both 0: the script */

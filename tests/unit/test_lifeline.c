@@ -70,6 +70,38 @@ static void test_long_texts_are_cut(void **state)
     free(text);
 }
 
+static void test_peers(void **state)
+{
+    (void)state;
+    char text[40];
+    struct lw_peer peer = {0x64400005, 8080, LW_ROLE_SERVER, 4}, again;
+    uint32_t length = 0, at = 0;
+    const char *name;
+    assert_int_equal(lw_put_peer(&peer, "echo", text, sizeof text, &length), 0);
+    peer.role = LW_ROLE_PEER;
+    assert_int_equal(lw_put_peer(&peer, "last", text, sizeof text, &length), 0);
+    assert_int_equal(lw_put_peer(&peer, "more", text, 2 * 12 + 11, &length), -ENOSPC);
+    assert_int_equal(length, 2 * 12);
+    assert_int_equal(lw_next_peer(text, length, &at, &again, &name), 1);
+    assert_true(again.address == 0x64400005 && again.port == 8080 && again.role == LW_ROLE_SERVER);
+    assert_memory_equal(name, "echo", 4);
+    assert_int_equal(lw_next_peer(text, length, &at, &again, &name), 1);
+    assert_memory_equal(name, "last", 4);
+    assert_int_equal(lw_next_peer(text, length, &at, &again, &name), 0);
+    for (uint32_t cut = 13; cut < length; cut++) {
+        at = 12;
+        assert_int_equal(lw_next_peer(text, cut, &at, &again, &name), -EBADMSG);
+        assert_int_equal(at, 12);
+    }
+    static const struct lw_peer bad[] = {{1, 1, 0, 4}, {1, 1, 4, 4}, {1, 1, 1, 0}, {1, 1, 1, BX_NAME_MAX + 1}};
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char bytes[sizeof *bad + BX_NAME_MAX + 1] = {0};
+        memcpy(bytes, &bad[i], sizeof *bad);
+        at = 0;
+        assert_int_equal(lw_next_peer(bytes, sizeof bytes, &at, &again, &name), -EBADMSG);
+    }
+}
+
 static void refuse(struct lw_header header, size_t length)
 {
     static char bytes[LW_FRAME_MAX + 16];
@@ -109,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_peers),
         cmocka_unit_test(test_long_texts_are_cut),
         cmocka_unit_test(test_what_does_not_add_up),
     };
