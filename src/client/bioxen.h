@@ -144,6 +144,7 @@ enum bioxen_event_type {
     BIOXEN_EVENT_STATS,      /* vm, stats */
     BIOXEN_EVENT_REFUSED,    /* error */
     BIOXEN_EVENT_NETWORKED,  /* vm, address */
+    BIOXEN_EVENT_DONE,       /* nothing more to say */
 };
 
 /* One connection to a VM, over which it is asked to execute. */
@@ -180,6 +181,26 @@ int bioxen_open(bioxen_manager **out, struct bioxen_error *err);
  * program or the shared library, or in ../libexec/bioxen from there).
  */
 int bioxen_open_at(bioxen_manager **out, const char *directory, struct bioxen_error *err);
+
+/* ---- daemons: one orchestrator for clients that come and go ---- */
+
+/*
+ * Lets other clients in, over a socket that listens (AF_UNIX, SOCK_SEQPACKET, non-blocking; borrowed): those of the
+ * caller's user, and root. The daemon lives as long as this manager. To be called once.
+ */
+int bioxen_listen(bioxen_manager *manager, int fd, struct bioxen_error *err);
+
+/*
+ * Joins the daemon that listens at `path`; NULL: at bioxen_socket_path. VMs that are created over this manager end when
+ * it is closed, or its process ends; bioxen_close does not wait for that. Errors: ENOENT (there is none), ECONNREFUSED
+ * (it is dead), EACCES (another user's).
+ */
+int bioxen_open_path(bioxen_manager **out, const char *path, struct bioxen_error *err);
+
+/* Where a daemon listens unless it is told otherwise: $BIOXEN_SOCKET, /run/bioxen.sock for root, and for others
+ * $XDG_RUNTIME_DIR/bioxen.sock. Errors: ENOENT (neither is set), ENAMETOOLONG. */
+#define BIOXEN_SOCKET_PATH_MAX 108
+int bioxen_socket_path(char out[BIOXEN_SOCKET_PATH_MAX], struct bioxen_error *err);
 
 /* In a child after fork: closes the child's copies of the sockets, and frees. The parent's VMs are not touched. */
 void bioxen_forget(bioxen_manager *manager);

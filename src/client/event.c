@@ -321,6 +321,10 @@ static int read_event(bioxen_manager *manager, const struct ctl_head *head, cons
     case CTL_ATTACHED: rc = read_attached(manager, head, body, event); break;
     case CTL_STATISTICS: rc = read_stats(head, body, event); break;
     case CTL_NETWORKED: rc = read_networked(head, body, event); break;
+    case CTL_DONE:
+        event->type = BIOXEN_EVENT_DONE;
+        rc = 0;
+        break;
     }
     if (rc == -ENOMEM)
         return bx_fail_errno(err, ENOMEM, "an event of the orchestrator");
@@ -416,16 +420,22 @@ int bioxen_create(bioxen_manager *manager, const struct bioxen_config *config, u
     return 0;
 }
 
-static int ask_and_wait(bioxen_manager *manager, uint32_t type, uint32_t vm, enum bioxen_event_type answer,
-                        struct bioxen_event *event, struct bioxen_error *public_err)
+static int ask_with_fd(bioxen_manager *manager, uint32_t type, uint32_t vm, int fd, enum bioxen_event_type answer,
+                       struct bioxen_event *event, struct bioxen_error *public_err)
 {
     struct bx_error err = {0};
     uint32_t id = manager_next_id(manager);
     struct ctl_note note = {.vm = vm, .text = ""};
-    int rc = request_note(manager, type, id, &note, -1, &err);
+    int rc = request_note(manager, type, id, &note, fd, &err);
     if (rc == 0)
         rc = wait_reply(manager, id, answer, event, &err);
     return rc == 0 ? 0 : public_fail(public_err, &err);
+}
+
+static int ask_and_wait(bioxen_manager *manager, uint32_t type, uint32_t vm, enum bioxen_event_type answer,
+                        struct bioxen_event *event, struct bioxen_error *err)
+{
+    return ask_with_fd(manager, type, vm, -1, answer, event, err);
 }
 
 int bioxen_attach(bioxen_manager *manager, uint32_t vm, bioxen_session **out, struct bioxen_error *err)
@@ -453,6 +463,12 @@ int bioxen_network(bioxen_manager *manager, uint32_t vm, uint32_t *address, stru
     if (rc == 0 && address != NULL)
         *address = event.address;
     return rc;
+}
+
+int bioxen_listen(bioxen_manager *manager, int fd, struct bioxen_error *err)
+{
+    struct bioxen_event event = {0};
+    return ask_with_fd(manager, CTL_LISTEN, 0, fd, BIOXEN_EVENT_DONE, &event, err);
 }
 
 int manager_wait(bioxen_manager *manager, bool (*wanted)(const struct ctl_head *, const char *, void *), void *context,

@@ -31,6 +31,8 @@ enum ctl_type {
     CTL_NETWORK = 10,  /* {vm}: connect a VM of VM_NETWORK_LATE now. Reply: CTL_NETWORKED or CTL_ERROR */
     CTL_CHECK = 9,     /* {number: bytes of the source, text: a name for what has none}; one descriptor: the source, a
                           sealed memfd (check_wire.h). Reply: any CTL_CHECK_PART and CTL_CHECKED, or CTL_ERROR */
+    CTL_LISTEN = 11,   /* {}; one descriptor: a listening SEQPACKET socket, for more clients. From the owner only.
+                          Reply: CTL_DONE or CTL_ERROR */
     /* bioxend -> client */
     CTL_CREATED = 64,  /* {vm}: it runs */
     CTL_ERROR = 65,    /* {code: errno, text} */
@@ -42,6 +44,7 @@ enum ctl_type {
     CTL_NETWORKED = 73, /* {vm, number: its address, IPv4, host order} */
     CTL_CHECK_PART = 71, /* a piece of what was found out about a topology file; all pieces are one MessagePack map */
     CTL_CHECKED = 72,    /* the last piece */
+    CTL_DONE = 74,       /* {}: what was asked for was done */
 };
 
 struct ctl_head {

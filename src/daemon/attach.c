@@ -45,7 +45,7 @@ static int check(const struct vm *vm, struct bx_error *err)
     return 0;
 }
 
-int attach_client(struct vm *vm, uint32_t id, struct bx_error *err)
+int attach_client(struct vm *vm, struct client *client, uint32_t id, struct bx_error *err)
 {
     int pair[2] = {-1, -1};
     int rc = check(vm, err);
@@ -66,6 +66,6 @@ int attach_client(struct vm *vm, uint32_t id, struct bx_error *err)
                              : bx_fail(err, ESRCH, "VM '%s' has ended", vm->spec.name);
     }
     vm->sessions.numbers[vm->sessions.count++] = number;
-    client_send_fd(&vm->manager->client, CTL_ATTACHED, id, vm->id, number, pair[0]);
+    client_send_fd(client, CTL_ATTACHED, id, vm->id, number, pair[0]);
     return 0;
 }

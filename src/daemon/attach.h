@@ -8,9 +8,10 @@
 
 #include "common/error.h"
 
+struct client;
 struct vm;
 
 /* Makes a session and answers the client's request `id` with it. Returns 0 or -errno (nothing was answered). */
-int attach_client(struct vm *vm, uint32_t id, struct bx_error *err);
+int attach_client(struct vm *vm, struct client *client, uint32_t id, struct bx_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * client.c - the control connection. A frame is checked for its size and form before anybody sees it; a client that
- * breaks the protocol is cut off, which for an embedded orchestrator is the end.
+ * client.c - a control connection. A frame is checked for its size and form before anybody sees it; a client that
+ * breaks the protocol is cut off, which for the owner's connection is the end of all.
  */
 #include "client.h"
 
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/socket.h"
 #include "control.h"
@@ -24,7 +25,10 @@ struct queued_frame {
 static void cut_off(struct client *client)
 {
     bx_loop_close(&client->manager->loop, &client->source);
-    bx_loop_stop(&client->manager->loop);
+    if (client->number == CLIENT_OWNER)
+        bx_loop_stop(&client->manager->loop);
+    else
+        manager_on_client_gone(client->manager, client);
 }
 
 /* Returns 0 when the frame went or the client is gone, -EAGAIN when it must wait. */
@@ -55,7 +59,7 @@ static void flush_queue(struct client *client)
     client->last = NULL;
     if (client->source.fd >= 0)
         bx_loop_change(&client->manager->loop, &client->source, EPOLLIN);
-    manager_pause_output(client->manager, false);
+    manager_pause_output(client, false);
 }
 
 static void enqueue(struct client *client, const void *bytes, size_t length, int fd)
@@ -78,15 +82,15 @@ static void enqueue(struct client *client, const void *bytes, size_t length, int
 /* Takes the descriptor. */
 static void send_or_queue(struct client *client, const void *frame, size_t length, int fd)
 {
-    bool waiting = client->first != NULL;
-    if (client->source.fd < 0 || (!waiting && try_send(client, frame, length, fd) == 0)) {
+    bool waiting = client != NULL && client->first != NULL;
+    if (client == NULL || client->source.fd < 0 || (!waiting && try_send(client, frame, length, fd) == 0)) {
         bx_close_all(&fd, 1);
         return;
     }
     enqueue(client, frame, length, fd);
     if (!waiting && client->source.fd >= 0) {
         bx_loop_change(&client->manager->loop, &client->source, EPOLLIN | EPOLLOUT);
-        manager_pause_output(client->manager, true);
+        manager_pause_output(client, true);
     }
 }
 
@@ -112,7 +116,7 @@ void client_send_fd(struct client *client, uint32_t type, uint32_t id, uint32_t 
 
 int client_backlogged(const struct client *client)
 {
-    return client->first != NULL;
+    return client != NULL && client->first != NULL;
 }
 
 static void receive_one(struct client *client)
@@ -135,23 +139,27 @@ static void receive_one(struct client *client)
 static void on_client(struct bx_source *source, uint32_t events)
 {
     struct client *client = (struct client *)source;
+    struct manager *manager = client->manager;
     if ((events & EPOLLOUT) != 0)
         flush_queue(client);
     if (client->source.fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
         receive_one(client);
+    manager_sweep_clients(manager);
 }
 
-void client_init(struct client *client, struct manager *manager)
+struct client *client_new(struct manager *manager, uint32_t number, int fd)
 {
-    *client = (struct client){.source = {-1, on_client}, .manager = manager};
+    struct client *client = malloc(sizeof *client);
+    if (client != NULL)
+        *client = (struct client){.source = {-1, on_client}, .number = number, .manager = manager};
+    if (client != NULL && bx_loop_add(&manager->loop, &client->source, fd, EPOLLIN) == 0)
+        return client;
+    close(fd);
+    free(client);
+    return NULL;
 }
 
-int client_open(struct client *client, int fd)
-{
-    return bx_loop_add(&client->manager->loop, &client->source, fd, EPOLLIN);
-}
-
-void client_fini(struct client *client)
+void client_free(struct client *client)
 {
     bx_loop_close(&client->manager->loop, &client->source);
     while (client->first != NULL) {
@@ -159,5 +167,5 @@ void client_fini(struct client *client)
         client->first = frame->next;
         free_frame(frame);
     }
-    client->last = NULL;
+    free(client);
 }

@@ -28,6 +28,11 @@ static void refuse(const struct request *request, const struct bx_error *err)
                      strlen(err->text));
 }
 
+static struct client_request later(const struct request *request)
+{
+    return (struct client_request){request->client->number, request->head->id};
+}
+
 static int decode_spec(const struct request *request, struct vm_spec *spec)
 {
     msgpack_unpacked unpacked;
@@ -44,7 +49,7 @@ static int start_vm(const struct request *request, const struct vm_spec *spec, s
     int rc = vm_spec_check(spec, err);
     if (rc != 0)
         return rc;
-    struct vm *vm = manager_add(request->client->manager);
+    struct vm *vm = manager_add(request->client->manager, request->client);
     if (vm == NULL)
         return bx_fail_errno(err, ENOMEM, "VM '%s'", spec->name);
     rc = vm_start(vm, spec, request->head->id, request->fds[0], request->fds + 1, err);
@@ -87,7 +92,7 @@ static int handle_module(const struct request *request)
     if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 1)
         return -EBADMSG;
     struct vm *vm = find_vm(request, &note);
-    if (vm != NULL)
+    if (vm != NULL && vm->client == request->client)
         vm_answer_module(vm, request->fds[0], note.text, note.length);
     return 0;
 }
@@ -98,7 +103,7 @@ static int handle_no_module(const struct request *request)
     if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 0)
         return -EBADMSG;
     struct vm *vm = find_vm(request, &note);
-    if (vm != NULL)
+    if (vm != NULL && vm->client == request->client)
         vm_answer_module(vm, -1, note.text, note.length);
     return 0;
 }
@@ -126,7 +131,7 @@ static int handle_attach(const struct request *request)
     struct bx_error err = {0};
     int rc;
     struct vm *vm = find_living(request, &note, &rc);
-    if (vm != NULL && attach_client(vm, request->head->id, &err) != 0)
+    if (vm != NULL && attach_client(vm, request->client, request->head->id, &err) != 0)
         refuse(request, &err);
     return rc;
 }
@@ -137,7 +142,7 @@ static int handle_stats(const struct request *request)
     struct bx_error err = {0};
     int rc;
     struct vm *vm = find_living(request, &note, &rc);
-    if (vm != NULL && stats_ask(vm, request->head->id, &err) != 0)
+    if (vm != NULL && stats_ask(vm, later(request), &err) != 0)
         refuse(request, &err);
     return rc;
 }
@@ -148,7 +153,7 @@ static int handle_network(const struct request *request)
     struct bx_error err = {0};
     int rc;
     struct vm *vm = find_living(request, &note, &rc);
-    if (vm != NULL && network_connect(vm, request->head->id, &err) != 0)
+    if (vm != NULL && network_connect(vm, later(request), &err) != 0)
         refuse(request, &err);
     return rc;
 }
@@ -186,6 +191,22 @@ static int handle_check(const struct request *request)
     return 0;
 }
 
+/* The socket is taken. */
+static int handle_listen(const struct request *request)
+{
+    struct ctl_note note;
+    struct bx_error err = {0};
+    if (ctl_decode_note(request->body, request->head->length, &note) != 0 || request->fd_count != 1)
+        return -EBADMSG;
+    if (request->client->number != CLIENT_OWNER)
+        return -EBADMSG;
+    if (listener_open(&request->client->manager->listener, &request->fds[0], &err) != 0)
+        refuse(request, &err);
+    else
+        client_send_note(request->client, CTL_DONE, request->head->id, 0, 0, "", 0);
+    return 0;
+}
+
 static int (*const handlers[])(const struct request *) = {
     [CTL_CREATE] = handle_create,
     [CTL_KILL] = handle_kill,
@@ -197,6 +218,7 @@ static int (*const handlers[])(const struct request *) = {
     [CTL_STATS] = handle_stats,
     [CTL_CHECK] = handle_check,
     [CTL_NETWORK] = handle_network,
+    [CTL_LISTEN] = handle_listen,
 };
 
 int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)

@@ -207,7 +207,7 @@ void death_report(struct vm *vm)
     record_pack(&packer, &record);
     head.length = (uint32_t)(body.size - sizeof head);
     memcpy(body.data, &head, sizeof head);
-    client_send(&vm->manager->client, body.data, body.size);
+    client_send(vm->client, body.data, body.size);
     msgpack_sbuffer_destroy(&body);
     record_fini(&record);
 }

@@ -2,7 +2,7 @@
  * main.c - bioxend, the orchestrator: parses what strangers say, decides, and holds no privilege.
  *
  * Usage: bioxend --control-fd N --jailer-fd N. It is started by libbioxen, not by hand. It lives as long as its
- * client: the end of the control socket ends it, and its own end ends the jailer and every VM.
+ * owner: the end of the control socket ends it, and its own end ends the jailer and every VM.
  */
 #include <errno.h>
 #include <signal.h>
@@ -63,12 +63,13 @@ static int tell(int control_fd, const struct bx_error *err)
     return EXIT_FAILED;
 }
 
-static int serve(const int fds[2], struct bx_error *err)
+static int serve(const int fds[2], uid_t user, struct bx_error *err)
 {
     struct manager manager;
     int rc = manager_init(&manager, fds[0], fds[1], err);
     if (rc != 0)
         return rc;
+    manager.user = user;
     rc = bx_loop_run(&manager.loop);
     manager_fini(&manager);
     return rc == 0 ? 0 : bx_fail_errno(err, -rc, "the orchestrator's event loop");
@@ -83,8 +84,9 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     }
     ignore_signals();
+    const uid_t user = getuid(); /* before that is given up */
     struct bx_error err = {0};
-    if (become_harmless(&err) != 0 || serve(fds, &err) != 0)
+    if (become_harmless(&err) != 0 || serve(fds, user, &err) != 0)
         return tell(fds[0], &err);
     return 0;
 }

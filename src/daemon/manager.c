@@ -2,7 +2,9 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "vm.h"
@@ -13,9 +15,10 @@ int manager_init(struct manager *manager, int control_fd, int jailer_fd, struct 
     int rc = bx_loop_init(&manager->loop);
     if (rc != 0)
         return bx_fail_errno(err, -rc, "event loop");
-    client_init(&manager->client, manager);
+    manager->user = getuid();
     jailer_init(&manager->jailer, manager);
-    rc = client_open(&manager->client, control_fd);
+    listener_init(&manager->listener, manager);
+    rc = manager_add_client(manager, control_fd);
     if (rc == 0)
         rc = jailer_open(&manager->jailer, jailer_fd);
     return rc == 0 ? 0 : bx_fail_errno(err, -rc, "event loop: cannot watch the control socket or the jailer's link");
@@ -24,10 +27,15 @@ int manager_init(struct manager *manager, int control_fd, int jailer_fd, struct 
 void manager_fini(struct manager *manager)
 {
     struct vm *vm, *next;
+    struct client *client, *next_client;
+    listener_fini(&manager->listener);
     HASH_ITER(hh, manager->vms, vm, next)
         manager_remove(manager, vm);
     network_lost(manager);
-    client_fini(&manager->client);
+    HASH_ITER(hh, manager->clients, client, next_client) {
+        HASH_DEL(manager->clients, client);
+        client_free(client);
+    }
     jailer_fini(&manager->jailer);
     bx_loop_fini(&manager->loop);
 }
@@ -47,11 +55,14 @@ static uint32_t next_number(struct manager *manager)
     return manager->last_vm;
 }
 
-struct vm *manager_add(struct manager *manager)
+struct vm *manager_add(struct manager *manager, struct client *client)
 {
     struct vm *vm = vm_new(manager, next_number(manager));
-    if (vm != NULL)
-        HASH_ADD(hh, manager->vms, id, sizeof vm->id, vm);
+    if (vm == NULL)
+        return NULL;
+    vm->client = client;
+    vm->scope = client != NULL ? client->number : 0;
+    HASH_ADD(hh, manager->vms, id, sizeof vm->id, vm);
     return vm;
 }
 
@@ -62,12 +73,62 @@ void manager_remove(struct manager *manager, struct vm *vm)
     vm_free(vm);
 }
 
-void manager_pause_output(struct manager *manager, bool paused)
+/* ---- clients ---- */
+
+uint32_t manager_next_scope(struct manager *manager)
+{
+    return ++manager->last_scope;
+}
+
+int manager_add_client(struct manager *manager, int fd)
+{
+    struct client *client = client_new(manager, manager_next_scope(manager), fd);
+    if (client == NULL)
+        return -ENOMEM;
+    HASH_ADD(hh, manager->clients, number, sizeof client->number, client);
+    return 0;
+}
+
+struct client *manager_client(struct manager *manager, uint32_t number)
+{
+    struct client *client;
+    HASH_FIND(hh, manager->clients, &number, sizeof number, client);
+    return client;
+}
+
+/* In whose name something waited to be read: it need not wait any more. */
+void manager_on_client_gone(struct manager *manager, struct client *client)
 {
     struct vm *vm, *next;
-    HASH_ITER(hh, manager->vms, vm, next)
-        vm_pause_output(vm, paused);
+    HASH_ITER(hh, manager->vms, vm, next) {
+        if (vm->client != client)
+            continue;
+        vm->client = NULL;
+        vm_pause_output(vm, false);
+        vm_kill(vm, VM_KILL_ASKED, SIGKILL);
+    }
 }
+
+void manager_sweep_clients(struct manager *manager)
+{
+    struct client *client, *next;
+    HASH_ITER(hh, manager->clients, client, next) {
+        if (client->source.fd >= 0 || client->number == CLIENT_OWNER)
+            continue;
+        HASH_DEL(manager->clients, client);
+        client_free(client);
+    }
+}
+
+void manager_pause_output(struct client *client, bool paused)
+{
+    struct vm *vm, *next;
+    HASH_ITER(hh, client->manager->vms, vm, next)
+        if (vm->client == client)
+            vm_pause_output(vm, paused);
+}
+
+/* ---- the jailer ---- */
 
 void manager_on_jailer_gone(struct manager *manager)
 {

@@ -117,10 +117,29 @@ static bool may_reach(const struct vm *from, const struct vm *to)
     return peer != NULL;
 }
 
+/* As a key of network.names, without a byte that does not count. */
+static void scoped_name(const struct vm *vm, const char *name, uint32_t length, struct vm_net_name *out)
+{
+    memset(out, 0, sizeof *out);
+    out->scope = vm->scope;
+    memcpy(out->name, name, length);
+}
+
+/* The VM of that name in the scope of `vm`, or NULL. */
+static struct vm *find_name(const struct vm *vm, const char *name, uint32_t length)
+{
+    struct vm_net_name key;
+    struct vm *found;
+    if (length > BX_NAME_MAX)
+        return NULL;
+    scoped_name(vm, name, length, &key);
+    HASH_FIND(by_name, vm->manager->network.names, &key, sizeof key, found);
+    return found;
+}
+
 uint32_t network_address(const struct vm *vm, const char *name, uint32_t length)
 {
-    struct vm *found;
-    HASH_FIND(by_name, vm->manager->network.names, name, length, found);
+    struct vm *found = find_name(vm, name, length);
     return found != NULL && may_reach(vm, found) ? found->address : 0;
 }
 
@@ -164,14 +183,13 @@ void network_lost(struct manager *manager)
 
 int network_enter(struct vm *vm, struct bx_error *err)
 {
-    struct vm *other;
-    unsigned length = (unsigned)strlen(vm->spec.name);
+    uint32_t length = (uint32_t)strlen(vm->spec.name);
     if (vm->spec.network == VM_NETWORK_NONE)
         return 0;
-    HASH_FIND(by_name, vm->manager->network.names, vm->spec.name, length, other);
-    if (other != NULL)
+    if (find_name(vm, vm->spec.name, length) != NULL)
         return bx_fail(err, EEXIST, "there is a VM '%s' in the private network already", vm->spec.name);
-    HASH_ADD_KEYPTR(by_name, vm->manager->network.names, vm->spec.name, length, vm);
+    scoped_name(vm, vm->spec.name, length, &vm->net_name);
+    HASH_ADD(by_name, vm->manager->network.names, net_name, sizeof vm->net_name, vm);
     vm->has_net = true;
     return 0;
 }
@@ -188,7 +206,7 @@ void network_fill(const struct vm *vm, struct jw_spawn *spawn)
         return;
     spawn->net = vm->id;
     spawn->attach = vm->spec.network != VM_NETWORK_LATE;
-    spawn->group = vm->spec.network == VM_NETWORK_SHARED ? NETWORK_GROUP : 0;
+    spawn->group = vm->spec.network == VM_NETWORK_SHARED ? vm->scope : 0;
 }
 
 void network_leave(struct vm *vm)
@@ -206,6 +224,7 @@ void network_leave(struct vm *vm)
 static void on_connected(struct manager *manager, const struct network_question *question, const struct jw_reply *reply)
 {
     struct vm *vm = manager_find(manager, question->vm);
+    struct client *client = manager_client(manager, question->request.client);
     const char *why = "the VM has ended";
     uint32_t code = ESRCH;
     if (reply != NULL && reply->type == JW_NET_FAILED) {
@@ -213,23 +232,24 @@ static void on_connected(struct manager *manager, const struct network_question 
         why = reply->u.failed.text;
     } else if (reply != NULL && vm != NULL) {
         vm->address = reply->u.net.address;
-        vm->group = NETWORK_GROUP;
-        client_send_note(&manager->client, CTL_NETWORKED, question->id, vm->id, vm->address, "", 0);
+        vm->group = vm->scope;
+        client_send_note(client, CTL_NETWORKED, question->request.id, vm->id, vm->address, "", 0);
         return;
     }
-    client_send_note(&manager->client, CTL_ERROR, question->id, 0, code, why, strlen(why));
+    client_send_note(client, CTL_ERROR, question->request.id, 0, code, why, strlen(why));
 }
 
-int network_connect(struct vm *vm, uint32_t id, struct bx_error *err)
+int network_connect(struct vm *vm, struct client_request asked, struct bx_error *err)
 {
     if (!vm->has_net)
         return bx_fail(err, EINVAL, "VM '%s' was made without a network", vm->spec.name);
     if (vm->address != 0) {
-        client_send_note(&vm->manager->client, CTL_NETWORKED, id, vm->id, vm->address, "", 0);
+        client_send_note(manager_client(vm->manager, asked.client), CTL_NETWORKED, asked.id, vm->id, vm->address, "",
+                         0);
         return 0;
     }
-    struct jw_request request = {.magic = JW_MAGIC, .type = JW_ATTACH, .vm = vm->id, .attach.group = NETWORK_GROUP};
-    const struct network_question question = {.done = on_connected, .vm = vm->id, .id = id};
+    struct jw_request request = {.magic = JW_MAGIC, .type = JW_ATTACH, .vm = vm->id, .attach.group = vm->scope};
+    const struct network_question question = {.done = on_connected, .vm = vm->id, .request = asked};
     int rc = network_ask(vm->manager, &request, &question);
     return rc == 0 ? 0 : bx_fail_errno(err, -rc, "cannot connect VM '%s' to the private network", vm->spec.name);
 }

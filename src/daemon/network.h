@@ -11,13 +11,11 @@
 #include "common/error.h"
 #include "common/jail_wire.h"
 #include "common/lifeline.h"
+#include "client.h"
 
 struct manager;
 struct vm;
 struct network_wait;
-
-/* The default network of a client's VMs. */
-#define NETWORK_GROUP 1u
 
 /*
  * A VM is there for others, as far as it says: with port 0 its script says that it is ready, else a TCP socket of its
@@ -27,7 +25,7 @@ typedef void network_on_ready(struct vm *vm, uint16_t port);
 
 struct network {
     network_on_ready *on_ready; /* or NULL */
-    struct vm *names;           /* VMs that have a net, by name (uthash) */
+    struct vm *names;           /* VMs that have a net, by scope and name (uthash) */
     struct network_wait *waits; /* by tag (uthash) */
     uint32_t last_tag;
 };
@@ -35,7 +33,8 @@ struct network {
 /* Who asked, and what is to be done when the jailer has answered. `vm` may be gone by then. */
 struct network_question {
     void (*done)(struct manager *manager, const struct network_question *question, const struct jw_reply *reply);
-    uint32_t vm, id;
+    uint32_t vm;
+    struct client_request request;
     void *context;
 };
 
@@ -46,7 +45,7 @@ int network_ask(struct manager *manager, struct jw_request *request, const struc
 int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t count,
                  const struct network_question *question);
 
-/* Of a VM that is to have a net: its name, by which others reach it, must be its own. Returns 0 or -EEXIST. */
+/* Of a VM that is to have a net: its name must be the only one in its scope. Returns 0 or -EEXIST. */
 int network_enter(struct vm *vm, struct bx_error *err);
 
 /*
@@ -58,8 +57,8 @@ int network_close_socket(const struct vm *vm, int fd);
 /* What a spawn says about it. */
 void network_fill(const struct vm *vm, struct jw_spawn *spawn);
 
-/* A VM that was made with VM_NETWORK_LATE gets its address; the client's request `id` is answered. */
-int network_connect(struct vm *vm, uint32_t id, struct bx_error *err);
+/* A VM that was made with VM_NETWORK_LATE gets its address; the request is answered. Returns 0 or -errno. */
+int network_connect(struct vm *vm, struct client_request request, struct bx_error *err);
 
 /* For good: its name is free, its wires are gone. */
 void network_leave(struct vm *vm);
@@ -67,7 +66,7 @@ void network_leave(struct vm *vm);
 /* What a VM says of its own readiness. Returns 0, or -EBADMSG for what is no port. */
 int network_take_ready(struct vm *vm, uint64_t port);
 
-/* The address of the VM of that name, if `vm` may begin to talk to it; else 0. */
+/* The address of the VM of that name and the same scope, if `vm` may begin to talk to it; else 0. */
 uint32_t network_address(const struct vm *vm, const char *name, uint32_t length);
 
 void network_take_reply(struct manager *manager, const struct jw_reply *reply);

@@ -10,7 +10,7 @@
 #include "streams.h"
 #include "vm.h"
 
-int stats_ask(struct vm *vm, uint32_t id, struct bx_error *err)
+int stats_ask(struct vm *vm, struct client_request asked, struct bx_error *err)
 {
     if (vm->stats_count == VM_STATS_MAX)
         return bx_fail(err, EBUSY, "%d requests for the figures of VM '%s' wait for an answer already", VM_STATS_MAX,
@@ -21,7 +21,7 @@ int stats_ask(struct vm *vm, uint32_t id, struct bx_error *err)
         if (rc != 0)
             return bx_fail_errno(err, -rc, "cannot ask for the figures of VM '%s'", vm->spec.name);
     }
-    vm->stats_ids[vm->stats_count++] = id;
+    vm->stats[vm->stats_count++] = asked;
     return 0;
 }
 
@@ -40,9 +40,9 @@ void stats_tell(struct vm *vm, const struct jw_statistics *figures)
     };
     memcpy(frame + sizeof(struct ctl_head), &body, sizeof body);
     for (uint32_t i = 0; i < vm->stats_count; i++) {
-        struct ctl_head head = {CTL_MAGIC, CTL_STATISTICS, vm->stats_ids[i], sizeof body};
+        struct ctl_head head = {CTL_MAGIC, CTL_STATISTICS, vm->stats[i].id, sizeof body};
         memcpy(frame, &head, sizeof head);
-        client_send(&vm->manager->client, frame, sizeof frame);
+        client_send(manager_client(vm->manager, vm->stats[i].client), frame, sizeof frame);
     }
     vm->stats_count = 0;
 }
@@ -51,6 +51,7 @@ void stats_refuse(struct vm *vm)
 {
     static const char text[] = "the VM has ended";
     for (uint32_t i = 0; i < vm->stats_count; i++)
-        client_send_note(&vm->manager->client, CTL_ERROR, vm->stats_ids[i], 0, ESRCH, text, sizeof text - 1);
+        client_send_note(manager_client(vm->manager, vm->stats[i].client), CTL_ERROR, vm->stats[i].id, 0, ESRCH, text,
+                         sizeof text - 1);
     vm->stats_count = 0;
 }

@@ -6,11 +6,12 @@
 
 #include "common/error.h"
 #include "common/jail_wire.h"
+#include "client.h"
 
 struct vm;
 
-/* Asks; the reply to request `id` follows by itself, after all that the VM had printed. Returns 0 or -errno. */
-int stats_ask(struct vm *vm, uint32_t id, struct bx_error *err);
+/* Asks; the reply to the request follows by itself, after all that the VM had printed. Returns 0 or -errno. */
+int stats_ask(struct vm *vm, struct client_request request, struct bx_error *err);
 
 /* The jailer's answer: for all who wait. */
 void stats_tell(struct vm *vm, const struct jw_statistics *figures);

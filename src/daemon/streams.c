@@ -54,7 +54,7 @@ static int pump(struct vm *vm, unsigned index)
         struct ctl_head head = {CTL_MAGIC, CTL_OUTPUT, 0, (uint32_t)(sizeof output + taken)};
         memcpy(frame, &head, sizeof head);
         memcpy(frame + sizeof head, &output, sizeof output);
-        client_send(&vm->manager->client, frame, sizeof head + head.length);
+        client_send(vm->client, frame, sizeof head + head.length);
     }
     return 1;
 }
@@ -63,7 +63,7 @@ static void on_stream(struct bx_source *source, uint32_t events)
 {
     (void)events;
     struct vm *vm = ((struct vm_source *)source)->vm;
-    if (client_backlogged(&vm->manager->client))
+    if (client_backlogged(vm->client))
         return; /* a hang-up is reported even while it is paused, once: resuming looks again */
     if (pump(vm, source == &vm->streams[0].source ? 0 : 1) < 0)
         bx_loop_close(&vm->manager->loop, source);
@@ -88,7 +88,7 @@ static int take_need(struct vm *vm, const struct lw_frame *frame)
     if (frame->b != LW_NEED_MODULE)
         return -EBADMSG;
     vm->needs_module = true;
-    client_send_note(&vm->manager->client, CTL_NEED, 0, vm->id, 0, frame->text1, frame->length1);
+    client_send_note(vm->client, CTL_NEED, 0, vm->id, 0, frame->text1, frame->length1);
     return 0;
 }
 
@@ -234,7 +234,7 @@ int streams_watch(struct vm *vm)
 {
     struct bx_source *sources[] = {&vm->streams[0].source, &vm->streams[1].source, &vm->lifeline.source};
     for (unsigned i = 0; i < 3; i++) {
-        uint32_t events = i < 2 && client_backlogged(&vm->manager->client) ? PAUSED : EPOLLIN;
+        uint32_t events = i < 2 && client_backlogged(vm->client) ? PAUSED : EPOLLIN;
         sources[i]->on_ready = i < 2 ? on_stream : on_lifeline;
         int rc = bx_loop_add(&vm->manager->loop, sources[i], vm->unwatched[i], events);
         if (rc != 0)
@@ -265,7 +265,7 @@ static int drain_stream(struct vm *vm, unsigned index)
 {
     struct bx_source *source = &vm->streams[index].source;
     while (source->fd >= 0) {
-        if (client_backlogged(&vm->manager->client))
+        if (client_backlogged(vm->client))
             return -EAGAIN;
         if (pump(vm, index) <= 0)
             bx_loop_close(&vm->manager->loop, source);

@@ -35,7 +35,7 @@ static void finish(struct vm *vm)
 {
     vm->ended_us = vm->ended_us != 0 ? vm->ended_us : bx_now_us();
     if (vm->state == VM_SPAWNING) /* lost before it was made: the create has had no reply yet */
-        client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+        client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     stats_refuse(vm);
     death_report(vm);
     manager_remove(vm->manager, vm);
@@ -46,8 +46,8 @@ static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 {
     vm->spawned = reply->u.spawned;
     vm->address = vm->spawned.address;
-    vm->group = vm->spec.network == VM_NETWORK_SHARED ? NETWORK_GROUP : 0;
-    client_send_note(&vm->manager->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    vm->group = vm->spec.network == VM_NETWORK_SHARED ? vm->scope : 0;
+    client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     vm->state = vm->kill != VM_KILL_NONE ? VM_KILLED : vm->stop_asked ? VM_LEAVING : VM_RUNNING;
     if (streams_watch(vm) != 0)
         vm_kill(vm, VM_KILL_INTERNAL, SIGKILL);
@@ -56,7 +56,7 @@ static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 static void act_failed(struct vm *vm, const struct jw_reply *reply)
 {
     const struct jw_failed *failed = &reply->u.failed;
-    client_send_note(&vm->manager->client, CTL_ERROR, vm->request_id, 0, (uint32_t)failed->code, failed->text,
+    client_send_note(vm->client, CTL_ERROR, vm->request_id, 0, (uint32_t)failed->code, failed->text,
                      strlen(failed->text));
     manager_remove(vm->manager, vm);
 }

@@ -13,6 +13,7 @@
 #include "common/jail_wire.h"
 #include "common/loop.h"
 #include "common/vm_spec.h"
+#include "client.h"
 
 struct manager;
 
@@ -80,10 +81,18 @@ struct vm_source {
     struct vm *vm;
 };
 
+/* The key of network.names. */
+struct vm_net_name {
+    uint32_t scope;
+    char name[BX_NAME_MAX + 1];
+};
+
 struct vm {
     UT_hash_handle hh;
     uint32_t id;
     struct manager *manager;
+    struct client *client;       /* who made it, hears of it, and takes it along at its end; NULL: nobody */
+    uint32_t scope;              /* of its name, and its default network: one for each client */
     enum vm_state state;
     struct vm_spec spec;
     uint32_t request_id;         /* of the create request */
@@ -98,7 +107,7 @@ struct vm {
     bool stop_asked;
     uint32_t stop_grace_ms;
     uint64_t stop_due_us;
-    uint32_t stats_ids[VM_STATS_MAX]; /* requests that wait for figures */
+    struct client_request stats[VM_STATS_MAX]; /* who waits for figures */
     uint32_t stats_count;
     bool needs_module;           /* it asked for a module and has no answer yet */
     bool lost;
@@ -111,6 +120,7 @@ struct vm {
     bool has_net;                /* it is in network.names under its name */
     uint32_t address, group;     /* in the private network; 0: none */
     struct vm_peer *peers;       /* to whom it is wired, by number (uthash) */
+    struct vm_net_name net_name;
     UT_hash_handle by_name;
     struct jw_spawned spawned;
     struct jw_death death;

@@ -88,7 +88,7 @@ static void test_a_client_that_does_not_read(void **state)
     static char text[16384];
     size_t printed = 0;
     int small = 40000, pipe_flags = fcntl(actor.out, F_GETFL);
-    setsockopt(stage.manager.client.source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    setsockopt(manager_client(&stage.manager, CLIENT_OWNER)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     assert_int_equal(fcntl(actor.out, F_SETFL, pipe_flags | O_NONBLOCK), 0);
     struct pollfd full = {actor.out, POLLOUT, 0};
     while (poll(&full, 1, 100) == 1) { /* until bioxend takes no more of it */
