@@ -78,8 +78,8 @@ int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t 
 
 static void count_wire(struct manager *manager, const struct jw_wire *wire)
 {
-    struct vm *from = manager_find(manager, wire->from);
-    struct vm_peer *peer;
+    struct network_net *from = network_find(manager, wire->from);
+    struct network_peer *peer;
     if (from == NULL)
         return;
     HASH_FIND(hh, from->peers, &wire->to, sizeof wire->to, peer);
@@ -87,8 +87,8 @@ static void count_wire(struct manager *manager, const struct jw_wire *wire)
         peer = calloc(1, sizeof *peer);
         if (peer == NULL)
             return; /* the wire works; it has no name */
-        peer->vm = wire->to;
-        HASH_ADD(hh, from->peers, vm, sizeof peer->vm, peer);
+        peer->net = wire->to;
+        HASH_ADD(hh, from->peers, net, sizeof peer->net, peer);
     }
     if (peer == NULL)
         return;
@@ -99,48 +99,49 @@ static void count_wire(struct manager *manager, const struct jw_wire *wire)
     }
 }
 
-static void forget_peers(struct vm *vm)
+static void forget_peers(struct network_net *net)
 {
-    struct vm_peer *peer, *next;
-    HASH_ITER(hh, vm->peers, peer, next) {
-        HASH_DEL(vm->peers, peer);
+    struct network_peer *peer, *next;
+    HASH_ITER(hh, net->peers, peer, next) {
+        HASH_DEL(net->peers, peer);
         free(peer);
     }
 }
 
-static bool may_reach(const struct vm *from, const struct vm *to)
+static bool may_reach(const struct network_net *from, const struct network_net *to)
 {
-    struct vm_peer *peer;
+    struct network_peer *peer;
     if (from == to || (from->group != 0 && from->group == to->group))
         return true;
-    HASH_FIND(hh, from->peers, &to->id, sizeof to->id, peer);
+    HASH_FIND(hh, from->peers, &to->number, sizeof to->number, peer);
     return peer != NULL;
 }
 
 /* As a key of network.names, without a byte that does not count. */
-static void scoped_name(const struct vm *vm, const char *name, uint32_t length, struct vm_net_name *out)
+static void scoped_name(uint32_t scope, const char *name, uint32_t length, struct network_name *out)
 {
     memset(out, 0, sizeof *out);
-    out->scope = vm->scope;
+    out->scope = scope;
     memcpy(out->name, name, length);
 }
 
-/* The VM of that name in the scope of `vm`, or NULL. */
-static struct vm *find_name(const struct vm *vm, const char *name, uint32_t length)
+static struct network_net *find_name(const struct manager *manager, uint32_t scope, const char *name, uint32_t length)
 {
-    struct vm_net_name key;
-    struct vm *found;
+    struct network_name key;
+    struct network_net *found;
     if (length > BX_NAME_MAX)
         return NULL;
-    scoped_name(vm, name, length, &key);
-    HASH_FIND(by_name, vm->manager->network.names, &key, sizeof key, found);
+    scoped_name(scope, name, length, &key);
+    HASH_FIND(by_name, manager->network.names, &key, sizeof key, found);
     return found;
 }
 
 uint32_t network_address(const struct vm *vm, const char *name, uint32_t length)
 {
-    struct vm *found = find_name(vm, name, length);
-    return found != NULL && may_reach(vm, found) ? found->address : 0;
+    if (vm->net == NULL)
+        return 0;
+    struct network_net *found = find_name(vm->manager, vm->net->name.scope, name, length);
+    return found != NULL && may_reach(vm->net, found) ? found->address : 0;
 }
 
 int network_take_ready(struct vm *vm, uint64_t port)
@@ -179,46 +180,83 @@ void network_lost(struct manager *manager)
         answer(manager, wait, NULL);
 }
 
+/* ---- nets ---- */
+
+struct network_net *network_find(struct manager *manager, uint32_t number)
+{
+    struct network_net *net;
+    HASH_FIND(hh, manager->network.nets, &number, sizeof number, net);
+    return net;
+}
+
+int network_add(struct manager *manager, uint32_t scope, uint32_t number, const char *name, struct network_net **out,
+                struct bx_error *err)
+{
+    uint32_t length = (uint32_t)strlen(name);
+    if (find_name(manager, scope, name, length) != NULL)
+        return bx_fail(err, EEXIST, "there is a VM '%s' in the private network already", name);
+    struct network_net *net = calloc(1, sizeof *net);
+    if (net == NULL)
+        return bx_fail_errno(err, ENOMEM, "the network of VM '%s'", name);
+    net->number = number;
+    scoped_name(scope, name, length, &net->name);
+    HASH_ADD(hh, manager->network.nets, number, sizeof net->number, net);
+    HASH_ADD(by_name, manager->network.names, name, sizeof net->name, net);
+    *out = net;
+    return 0;
+}
+
+void network_drop(struct manager *manager, struct network_net *net, bool made)
+{
+    struct jw_request request = {.magic = JW_MAGIC, .type = JW_DROP, .vm = net->number};
+    HASH_DEL(manager->network.nets, net);
+    HASH_DELETE(by_name, manager->network.names, net);
+    forget_peers(net);
+    free(net);
+    if (made)
+        network_ask(manager, &request, &(struct network_question){0});
+}
+
 /* ---- a VM's net ---- */
 
 int network_enter(struct vm *vm, struct bx_error *err)
 {
-    uint32_t length = (uint32_t)strlen(vm->spec.name);
-    if (vm->spec.network == VM_NETWORK_NONE)
+    if (vm->spec.network == VM_NETWORK_NONE || vm->net != NULL)
         return 0;
-    if (find_name(vm, vm->spec.name, length) != NULL)
-        return bx_fail(err, EEXIST, "there is a VM '%s' in the private network already", vm->spec.name);
-    scoped_name(vm, vm->spec.name, length, &vm->net_name);
-    HASH_ADD(by_name, vm->manager->network.names, net_name, sizeof vm->net_name, vm);
-    vm->has_net = true;
-    return 0;
+    vm->owns_net = true;
+    return network_add(vm->manager, vm->scope, vm->id, vm->spec.name, &vm->net, err);
 }
 
 int network_close_socket(const struct vm *vm, int fd)
 {
     const struct sockaddr any = {.sa_family = AF_UNIX};
-    return !vm->has_net || bind(fd, &any, sizeof any.sa_family) == 0 ? 0 : -errno;
+    return vm->net == NULL || bind(fd, &any, sizeof any.sa_family) == 0 ? 0 : -errno;
 }
 
 void network_fill(const struct vm *vm, struct jw_spawn *spawn)
 {
-    if (!vm->has_net)
+    if (vm->net == NULL)
         return;
-    spawn->net = vm->id;
+    spawn->net = vm->net->number;
     spawn->attach = vm->spec.network != VM_NETWORK_LATE;
     spawn->group = vm->spec.network == VM_NETWORK_SHARED ? vm->scope : 0;
 }
 
+void network_spawned(struct vm *vm)
+{
+    if (vm->net == NULL)
+        return;
+    vm->net->address = vm->spawned.address;
+    if (vm->spec.network == VM_NETWORK_SHARED)
+        vm->net->group = vm->scope;
+}
+
+/* A VM that was never made has no net at the jailer's; and if that is gone, there is nobody to be asked. */
 void network_leave(struct vm *vm)
 {
-    if (!vm->has_net)
-        return;
-    struct jw_request request = {.magic = JW_MAGIC, .type = JW_DROP, .vm = vm->id};
-    HASH_DELETE(by_name, vm->manager->network.names, vm);
-    vm->has_net = false;
-    forget_peers(vm);
-    if (vm->spawned.pid != 0 && !vm->lost) /* else it was never made, or nobody is left to be asked */
-        network_ask(vm->manager, &request, &(struct network_question){0});
+    if (vm->net != NULL && vm->owns_net)
+        network_drop(vm->manager, vm->net, vm->spawned.pid != 0 && !vm->lost);
+    vm->net = NULL;
 }
 
 static void on_connected(struct manager *manager, const struct network_question *question, const struct jw_reply *reply)
@@ -231,9 +269,9 @@ static void on_connected(struct manager *manager, const struct network_question 
         code = (uint32_t)reply->u.failed.code;
         why = reply->u.failed.text;
     } else if (reply != NULL && vm != NULL) {
-        vm->address = reply->u.net.address;
-        vm->group = vm->scope;
-        client_send_note(client, CTL_NETWORKED, question->request.id, vm->id, vm->address, "", 0);
+        vm->net->address = reply->u.net.address;
+        vm->net->group = vm->scope;
+        client_send_note(client, CTL_NETWORKED, question->request.id, vm->id, vm->net->address, "", 0);
         return;
     }
     client_send_note(client, CTL_ERROR, question->request.id, 0, code, why, strlen(why));
@@ -241,11 +279,11 @@ static void on_connected(struct manager *manager, const struct network_question 
 
 int network_connect(struct vm *vm, struct client_request asked, struct bx_error *err)
 {
-    if (!vm->has_net)
+    if (vm->net == NULL)
         return bx_fail(err, EINVAL, "VM '%s' was made without a network", vm->spec.name);
-    if (vm->address != 0) {
-        client_send_note(manager_client(vm->manager, asked.client), CTL_NETWORKED, asked.id, vm->id, vm->address, "",
-                         0);
+    if (vm->net->address != 0) {
+        client_send_note(manager_client(vm->manager, asked.client), CTL_NETWORKED, asked.id, vm->id, vm->net->address,
+                         "", 0);
         return 0;
     }
     struct jw_request request = {.magic = JW_MAGIC, .type = JW_ATTACH, .vm = vm->id, .attach.group = vm->scope};

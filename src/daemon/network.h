@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <uthash.h>
+
 #include "common/error.h"
 #include "common/jail_wire.h"
 #include "common/lifeline.h"
@@ -23,9 +25,33 @@ struct network_wait;
  */
 typedef void network_on_ready(struct vm *vm, uint16_t port);
 
+/* Whom a name is for: each scope has its own. */
+struct network_name {
+    uint32_t scope;
+    char name[BX_NAME_MAX + 1];
+};
+
+/* Another net to which connections may be begun. */
+struct network_peer {
+    UT_hash_handle hh;
+    uint32_t net;
+    int wires;
+};
+
+/* A place in the private network. It has the number of its VM, and outlives the VM's process where that may return. */
+struct network_net {
+    UT_hash_handle hh, by_name;
+    uint32_t number;
+    struct network_name name;
+    uint32_t address;           /* IPv4, host order; 0: not attached */
+    uint32_t group;             /* its default network; 0: it reaches others over wires only */
+    struct network_peer *peers; /* by number (uthash) */
+};
+
 struct network {
     network_on_ready *on_ready; /* or NULL */
-    struct vm *names;           /* VMs that have a net, by scope and name (uthash) */
+    struct network_net *nets;   /* by number (uthash) */
+    struct network_net *names;  /* the same by name (uthash) */
     struct network_wait *waits; /* by tag (uthash) */
     uint32_t last_tag;
 };
@@ -40,6 +66,15 @@ struct network_question {
 
 /* `reply` of the callback is JW_NET_DONE or JW_NET_FAILED; NULL: the jailer is gone. */
 int network_ask(struct manager *manager, struct jw_request *request, const struct network_question *question);
+
+/* A new net, not known to the jailer yet. Returns 0, -EEXIST for a name that its scope has already, or -ENOMEM. */
+int network_add(struct manager *manager, uint32_t scope, uint32_t number, const char *name, struct network_net **out,
+                struct bx_error *err);
+
+/* Forgets it: its name is free, its wires are gone. `made`: the jailer may know it. */
+void network_drop(struct manager *manager, struct network_net *net, bool made);
+
+struct network_net *network_find(struct manager *manager, uint32_t number);
 
 /* Permits or forbids connections between VMs (by number), all or none: as JW_WIRES has them. */
 int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t count,
@@ -60,7 +95,10 @@ void network_fill(const struct vm *vm, struct jw_spawn *spawn);
 /* A VM that was made with VM_NETWORK_LATE gets its address; the request is answered. Returns 0 or -errno. */
 int network_connect(struct vm *vm, struct client_request request, struct bx_error *err);
 
-/* For good: its name is free, its wires are gone. */
+/* The VM was born: its net is attached. */
+void network_spawned(struct vm *vm);
+
+/* The VM is gone: a net of its own goes with it. */
 void network_leave(struct vm *vm);
 
 /* What a VM says of its own readiness. Returns 0, or -EBADMSG for what is no port. */

@@ -45,8 +45,7 @@ static void finish(struct vm *vm)
 static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 {
     vm->spawned = reply->u.spawned;
-    vm->address = vm->spawned.address;
-    vm->group = vm->spec.network == VM_NETWORK_SHARED ? vm->scope : 0;
+    network_spawned(vm);
     client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     vm->state = vm->kill != VM_KILL_NONE ? VM_KILLED : vm->stop_asked ? VM_LEAVING : VM_RUNNING;
     if (streams_watch(vm) != 0)

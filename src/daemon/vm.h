@@ -15,7 +15,9 @@
 #include "common/vm_spec.h"
 #include "client.h"
 
+struct instance;
 struct manager;
+struct network_net;
 
 enum vm_state {
     VM_SPAWNING, /* asked of the jailer */
@@ -81,12 +83,6 @@ struct vm_source {
     struct vm *vm;
 };
 
-/* The key of network.names. */
-struct vm_net_name {
-    uint32_t scope;
-    char name[BX_NAME_MAX + 1];
-};
-
 struct vm {
     UT_hash_handle hh;
     uint32_t id;
@@ -117,20 +113,10 @@ struct vm {
     uint64_t output_bytes;
     bool output_cut;             /* it said more than its limit: the rest was thrown away */
     struct vm_words words;
-    bool has_net;                /* it is in network.names under its name */
-    uint32_t address, group;     /* in the private network; 0: none */
-    struct vm_peer *peers;       /* to whom it is wired, by number (uthash) */
-    struct vm_net_name net_name;
-    UT_hash_handle by_name;
+    struct network_net *net;     /* its place in the private network, or NULL */
+    bool owns_net;               /* the net ends with it */
     struct jw_spawned spawned;
     struct jw_death death;
-};
-
-/* Another VM to which it may begin connections. */
-struct vm_peer {
-    UT_hash_handle hh;
-    uint32_t vm;
-    int wires;
 };
 
 struct vm *vm_new(struct manager *manager, uint32_t id);
