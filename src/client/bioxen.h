@@ -56,7 +56,7 @@ enum bioxen_network {
 enum bioxen_serve {
     BIOXEN_SERVE_NEVER = 0,         /* it ends with its script */
     BIOXEN_SERVE_AFTER = 1,         /* after the script it lives on, and serves */
-    BIOXEN_SERVE_WHILE_WAITING = 2, /* it ends with its script, and serves while that waits: for messages, for sockets */
+    BIOXEN_SERVE_WHILE_WAITING = 2, /* it ends with its script, and serves while that waits (messages, sleep, ...) */
 };
 
 #define BIOXEN_MOUNTS_MAX 16
@@ -93,8 +93,6 @@ struct bioxen_config {
     struct bioxen_string text;   /* the script; may be empty */
     enum bioxen_network network; /* default: none */
     enum bioxen_serve serve;     /* when it serves sessions; default: never */
-    int only;                    /* not 0: the manager makes no other VM, now or later. When it has died, what is left
-                                    is taken down at once, without waiting for bioxen_close */
     int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
                                     library itself, while it is in a call that waits (bioxen_next, ...); -1 (default):
                                     the script's needs come as BIOXEN_EVENT_NEED */

@@ -45,7 +45,7 @@ enum lw_type {
 enum lw_mode {
     LW_RUN_ONCE = 0, /* no sessions; it ends with its program */
     LW_SERVE = 1,    /* they are served after the program's end, until LW_STOP; a program that fails is the end, too */
-    LW_RUN = 2,      /* they are served while the program waits (bioxen.receive, sockets); it ends with it, or by LW_STOP */
+    LW_RUN = 2,      /* they are served while the program waits (bioxen.receive, sockets); it ends with it or LW_STOP */
 };
 
 enum lw_need {

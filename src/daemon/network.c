@@ -1,6 +1,5 @@
 /*
- * network.c - questions to the jailer about the network, by tag, and the names that VMs have for each other. A name
- * that a VM may not reach is answered as one that does not exist.
+ * network.c - questions to the jailer about the network, by tag, and the nets of VMs by number, name and address.
  */
 #include "network.h"
 
@@ -11,7 +10,9 @@
 #include <uthash.h>
 
 #include "common/control.h"
+#include "common/mail_wire.h"
 #include "manager.h"
+#include "peers.h"
 #include "vm.h"
 
 struct network_wait {
@@ -19,7 +20,7 @@ struct network_wait {
     uint32_t tag;
     struct network_question question;
     uint32_t wire_count;
-    struct jw_wire wires[]; /* of JW_WIRES: what will be the case when it is done */
+    struct jw_wire wires[]; /* of network_wire: what was counted, for the case that it does not happen */
 };
 
 /* ---- questions ---- */
@@ -44,9 +45,9 @@ static struct network_wait *wait_new(struct manager *manager, const struct netwo
 }
 
 static int ask(struct manager *manager, struct jw_request *request, const struct network_question *question,
-               uint32_t wire_count)
+               const struct jw_wire *wires, uint32_t wire_count)
 {
-    struct network_wait *wait = wait_new(manager, question, request->wires.wires, wire_count);
+    struct network_wait *wait = wait_new(manager, question, wires, wire_count);
     if (wait == NULL)
         return -ENOMEM;
     request->tag = wait->tag;
@@ -60,61 +61,59 @@ static int ask(struct manager *manager, struct jw_request *request, const struct
 
 int network_ask(struct manager *manager, struct jw_request *request, const struct network_question *question)
 {
-    return ask(manager, request, question, 0);
+    return ask(manager, request, question, NULL, 0);
+}
+
+/*
+ * Adds a wire to the request, and the port of the runtime's messages, both ways, when the two were not wired before, or
+ * are not any more. A wire of just that port is among those.
+ */
+static int add_wire(struct manager *manager, const struct jw_wire *wire, struct jw_wires *wires)
+{
+    int changed = peers_count(manager, wire);
+    if (changed < 0)
+        return changed;
+    if (wire->protocol != JW_TCP || wire->port != MAIL_PORT)
+        wires->wires[wires->count++] = *wire;
+    if (changed == 0)
+        return 0;
+    struct jw_wire mail = {.from = wire->from, .to = wire->to, .port = MAIL_PORT, .protocol = JW_TCP, .on = wire->on};
+    wires->wires[wires->count++] = mail;
+    mail.from = wire->to;
+    mail.to = wire->from;
+    wires->wires[wires->count++] = mail;
+    return 0;
+}
+
+/* What was counted when it was asked for did not happen. */
+static void uncount(struct manager *manager, const struct jw_wire *wires, uint32_t count)
+{
+    while (count-- > 0) {
+        struct jw_wire reverse = wires[count];
+        reverse.on = !reverse.on;
+        peers_count(manager, &reverse);
+    }
 }
 
 int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t count,
                  const struct network_question *question)
 {
+    const struct jw_reply nothing_to_do = {.magic = JW_MAGIC, .type = JW_NET_DONE};
     struct jw_request request = {.magic = JW_MAGIC, .type = JW_WIRES};
-    if (count < 1 || count > JW_WIRES_MAX)
-        return -E2BIG;
-    request.wires.count = count;
-    memcpy(request.wires.wires, wires, count * sizeof *wires);
-    return ask(manager, &request, question, count);
-}
-
-/* ---- peers: to whom a VM may begin to talk ---- */
-
-static void count_wire(struct manager *manager, const struct jw_wire *wire)
-{
-    struct network_net *from = network_find(manager, wire->from);
-    struct network_peer *peer;
-    if (from == NULL)
-        return;
-    HASH_FIND(hh, from->peers, &wire->to, sizeof wire->to, peer);
-    if (peer == NULL && wire->on) {
-        peer = calloc(1, sizeof *peer);
-        if (peer == NULL)
-            return; /* the wire works; it has no name */
-        peer->net = wire->to;
-        HASH_ADD(hh, from->peers, net, sizeof peer->net, peer);
+    uint32_t counted = 0;
+    int rc = count < 1 || count > NETWORK_WIRES_MAX ? -E2BIG : 0;
+    for (; rc == 0 && counted < count; counted += rc == 0)
+        rc = add_wire(manager, &wires[counted], &request.wires);
+    if (rc == 0 && request.wires.count == 0) {
+        if (question->done != NULL)
+            question->done(manager, question, &nothing_to_do);
+        return 0;
     }
-    if (peer == NULL)
-        return;
-    peer->wires += wire->on ? 1 : -1;
-    if (peer->wires <= 0) {
-        HASH_DEL(from->peers, peer);
-        free(peer);
-    }
-}
-
-static void forget_peers(struct network_net *net)
-{
-    struct network_peer *peer, *next;
-    HASH_ITER(hh, net->peers, peer, next) {
-        HASH_DEL(net->peers, peer);
-        free(peer);
-    }
-}
-
-static bool may_reach(const struct network_net *from, const struct network_net *to)
-{
-    struct network_peer *peer;
-    if (from == to || (from->group != 0 && from->group == to->group))
-        return true;
-    HASH_FIND(hh, from->peers, &to->number, sizeof to->number, peer);
-    return peer != NULL;
+    if (rc == 0)
+        rc = ask(manager, &request, question, wires, count);
+    if (rc != 0)
+        uncount(manager, wires, counted);
+    return rc;
 }
 
 /* As a key of network.names, without a byte that does not count. */
@@ -141,7 +140,7 @@ uint32_t network_address(const struct vm *vm, const char *name, uint32_t length)
     if (vm->net == NULL)
         return 0;
     struct network_net *found = find_name(vm->manager, vm->net->name.scope, name, length);
-    return found != NULL && may_reach(vm->net, found) ? found->address : 0;
+    return found != NULL && peers_know(vm->net, found) ? found->address : 0;
 }
 
 int network_take_ready(struct vm *vm, uint64_t port)
@@ -158,8 +157,8 @@ int network_take_ready(struct vm *vm, uint64_t port)
 static void answer(struct manager *manager, struct network_wait *wait, const struct jw_reply *reply)
 {
     HASH_DEL(manager->network.waits, wait);
-    for (uint32_t i = 0; reply != NULL && reply->type == JW_NET_DONE && i < wait->wire_count; i++)
-        count_wire(manager, &wait->wires[i]);
+    if (reply == NULL || reply->type != JW_NET_DONE)
+        uncount(manager, wait->wires, wait->wire_count);
     if (wait->question.done != NULL)
         wait->question.done(manager, &wait->question, reply);
     free(wait);
@@ -189,6 +188,22 @@ struct network_net *network_find(struct manager *manager, uint32_t number)
     return net;
 }
 
+void network_place(struct manager *manager, struct network_net *net, uint32_t address)
+{
+    if (net->address != 0)
+        HASH_DELETE(by_address, manager->network.addresses, net);
+    net->address = address;
+    if (address != 0)
+        HASH_ADD(by_address, manager->network.addresses, address, sizeof net->address, net);
+}
+
+struct network_net *network_at(struct manager *manager, uint32_t address)
+{
+    struct network_net *net;
+    HASH_FIND(by_address, manager->network.addresses, &address, sizeof address, net);
+    return net;
+}
+
 int network_add(struct manager *manager, uint32_t scope, uint32_t number, const char *name, struct network_net **out,
                 struct bx_error *err)
 {
@@ -209,9 +224,10 @@ int network_add(struct manager *manager, uint32_t scope, uint32_t number, const 
 void network_drop(struct manager *manager, struct network_net *net, bool made)
 {
     struct jw_request request = {.magic = JW_MAGIC, .type = JW_DROP, .vm = net->number};
+    peers_forget(manager, net);
+    network_place(manager, net, 0);
     HASH_DEL(manager->network.nets, net);
     HASH_DELETE(by_name, manager->network.names, net);
-    forget_peers(net);
     free(net);
     if (made)
         network_ask(manager, &request, &(struct network_question){0});
@@ -246,7 +262,7 @@ void network_spawned(struct vm *vm)
 {
     if (vm->net == NULL)
         return;
-    vm->net->address = vm->spawned.address;
+    network_place(vm->manager, vm->net, vm->spawned.address);
     if (vm->spec.network == VM_NETWORK_SHARED)
         vm->net->group = vm->scope;
 }
@@ -269,7 +285,7 @@ static void on_connected(struct manager *manager, const struct network_question 
         code = (uint32_t)reply->u.failed.code;
         why = reply->u.failed.text;
     } else if (reply != NULL && vm != NULL) {
-        vm->net->address = reply->u.net.address;
+        network_place(manager, vm->net, reply->u.net.address);
         vm->net->group = vm->scope;
         client_send_note(client, CTL_NETWORKED, question->request.id, vm->id, vm->net->address, "", 0);
         return;

@@ -31,27 +31,21 @@ struct network_name {
     char name[BX_NAME_MAX + 1];
 };
 
-/* Another net to which connections may be begun. */
-struct network_peer {
-    UT_hash_handle hh;
-    uint32_t net;
-    int wires;
-};
-
 /* A place in the private network. It has the number of its VM, and outlives the VM's process where that may return. */
 struct network_net {
-    UT_hash_handle hh, by_name;
+    UT_hash_handle hh, by_name, by_address;
     uint32_t number;
     struct network_name name;
     uint32_t address;           /* IPv4, host order; 0: not attached */
     uint32_t group;             /* its default network; 0: it reaches others over wires only */
-    struct network_peer *peers; /* by number (uthash) */
+    struct network_peer *peers; /* by number and port (uthash, peers.h) */
 };
 
 struct network {
     network_on_ready *on_ready; /* or NULL */
     struct network_net *nets;   /* by number (uthash) */
     struct network_net *names;  /* the same by name (uthash) */
+    struct network_net *addresses; /* those that have one, by it (uthash) */
     struct network_wait *waits; /* by tag (uthash) */
     uint32_t last_tag;
 };
@@ -76,7 +70,18 @@ void network_drop(struct manager *manager, struct network_net *net, bool made);
 
 struct network_net *network_find(struct manager *manager, uint32_t number);
 
-/* Permits or forbids connections between VMs (by number), all or none: as JW_WIRES has them. */
+/* It has that address from now on; 0: none. And whose one is, or NULL. */
+void network_place(struct manager *manager, struct network_net *net, uint32_t address);
+struct network_net *network_at(struct manager *manager, uint32_t address);
+
+/* Wires of one request: with each may come two for messages. */
+#define NETWORK_WIRES_MAX (JW_WIRES_MAX / 3)
+
+/*
+ * Permits or forbids connections between VMs (by number), all or none: as JW_WIRES has them. Beside that, two VMs that
+ * are wired in any way may send each other messages: connections to MAIL_PORT, both ways, come and go with the first
+ * wire and the last one.
+ */
 int network_wire(struct manager *manager, const struct jw_wire *wires, uint32_t count,
                  const struct network_question *question);
 

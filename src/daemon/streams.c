@@ -15,6 +15,7 @@
 #include "common/socket.h"
 #include "grace.h"
 #include "manager.h"
+#include "peers.h"
 #include "vm.h"
 
 /* Asks for nothing. A hang-up is still reported, but once: level-triggered it would spin while the client is slow. */
@@ -73,18 +74,34 @@ static void on_stream(struct bx_source *source, uint32_t events)
 
 /* ---- the lifeline ---- */
 
-static int tell_address(struct vm *vm, const struct lw_frame *frame)
+/* An answer of any length. It asks and does not read: -EAGAIN. */
+static int tell_long(struct vm *vm, const struct lw_frame *frame, int fd)
 {
-    struct lw_frame answer = {.type = LW_ADDRESS, .a = network_address(vm, frame->text1, frame->length1)};
-    return streams_tell(vm, &answer, -1);
+    static char bytes[LW_FRAME_MAX];
+    struct iovec part = {bytes, lw_encode(frame, bytes)};
+    return bx_send(vm->lifeline.source.fd, &part, 1, &fd, fd >= 0);
+}
+
+static int tell_about_peers(struct vm *vm, const struct lw_frame *question)
+{
+    static char text[BX_MESSAGE_MAX];
+    struct lw_frame answer;
+    int rc = 0;
+    if (question->b == LW_NEED_ADDRESS)
+        peers_address(vm, question, &answer);
+    else if (question->b == LW_NEED_NAME)
+        peers_name(vm, question, &answer);
+    else
+        rc = peers_list(vm, question, &answer, text);
+    return rc == 0 ? tell_long(vm, &answer, -1) : rc;
 }
 
 static int take_need(struct vm *vm, const struct lw_frame *frame)
 {
     if (vm->needs_module)
         return -EBADMSG; /* an honest VM waits for its answer */
-    if (frame->b == LW_NEED_ADDRESS)
-        return tell_address(vm, frame);
+    if (frame->b == LW_NEED_ADDRESS || frame->b == LW_NEED_NAME || frame->b == LW_NEED_PEERS)
+        return tell_about_peers(vm, frame);
     if (frame->b != LW_NEED_MODULE)
         return -EBADMSG;
     vm->needs_module = true;
@@ -189,10 +206,8 @@ void vm_answer_module(struct vm *vm, int fd, const char *text, size_t length)
     if (!vm->needs_module || vm->lifeline.source.fd < 0)
         return;
     vm->needs_module = false;
-    char bytes[LW_FRAME_MAX];
     struct lw_frame frame = {.type = fd >= 0 ? LW_MODULE : LW_NO_MODULE, .text1 = text, .length1 = (uint32_t)length};
-    struct iovec part = {bytes, lw_encode(&frame, bytes)};
-    if (bx_send(vm->lifeline.source.fd, &part, 1, &fd, fd >= 0) == -EAGAIN)
+    if (tell_long(vm, &frame, fd) == -EAGAIN)
         vm_kill(vm, VM_KILL_PROTOCOL, SIGKILL); /* it asks and does not read */
 }
 

@@ -30,14 +30,25 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
+static bool is_own(const char *name)
+{
+    return strncmp(name, "bioxen", 6) == 0;
+}
+
 void vm_embed(lua_State *L)
 {
+    bool networked = vm_of(L)->networked;
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, vm_open_runtime);
+    lua_setfield(L, -2, "bioxen.core");
     for (lua_Integer i = 0; lua_embed[i].name != NULL; i++) {
+        if (!networked && !is_own(lua_embed[i].name))
+            continue;
         lua_pushinteger(L, i);
         lua_pushcclosure(L, load_embedded, 1);
         lua_setfield(L, -2, lua_embed[i].name);
     }
-    luaL_setfuncs(L, natives, 0);
+    if (networked)
+        luaL_setfuncs(L, natives, 0);
     lua_pop(L, 1);
 }

@@ -18,6 +18,7 @@
 
 struct request {
     struct vm *vm;
+    lua_State *L; /* on which it runs */
     struct vm_session *session;
     const struct sw_head *head;
     const char *text;
@@ -29,6 +30,12 @@ struct text {
     const char *bytes;
     size_t length;
 };
+
+/* While a script waits, its own thread is not free. */
+static lua_State *thread_of(const struct vm *vm)
+{
+    return vm->caller != NULL ? vm->caller : vm->L;
+}
 
 /* ---- answers ---- */
 
@@ -96,7 +103,7 @@ static int put_error(struct request *r, enum sw_error_kind kind, struct text mes
     put(out, &lengths, sizeof lengths);
     put(out, message.bytes, message.length);
     put(out, traceback.bytes, traceback.length);
-    put_object(r->vm->L, out, object, message);
+    put_object(r->L, out, object, message);
     return end_answer(r->session, (struct sw_head){.type = SW_ERROR, .kind = (uint8_t)kind, .call = r->head->call});
 }
 
@@ -113,7 +120,7 @@ static void put_last_resort(struct request *r, enum sw_error_kind kind)
 void vm_refuse(struct vm *vm, struct vm_session *session, const struct sw_head *head, enum sw_error_kind kind,
                const char *message)
 {
-    struct request r = {.vm = vm, .session = session, .head = head};
+    struct request r = {.vm = vm, .L = thread_of(vm), .session = session, .head = head};
     struct text text = {message, strlen(message)}, none = {"", 0};
     if (put_error(&r, kind, text, none, 0) != 0)
         put_last_resort(&r, kind);
@@ -164,7 +171,7 @@ static enum sw_error_kind kind_of(const struct vm *vm, int status)
 static void answer_error(struct request *r, int status, enum sw_error_kind kind, int object)
 {
     struct vm_report *report = &r->vm->report;
-    lua_State *L = r->vm->L;
+    lua_State *L = r->L;
     if (r->vm->stopping && r->vm->interrupted != VM_GOES_ON)
         return; /* the VM is to end: its death, which follows, says more than an error that the script never had */
     if (r->vm->noted)
@@ -190,7 +197,7 @@ static void refuse_results(struct request *r, int why)
     if (why == -E2BIG)
         vm_refuse(r->vm, r->session, r->head, SW_TOO_LARGE, too_large);
     else if (why == -EINVAL)
-        vm_refuse(r->vm, r->session, r->head, SW_CONVERSION, lua_tostring(r->vm->L, -1));
+        vm_refuse(r->vm, r->session, r->head, SW_CONVERSION, lua_tostring(r->L, -1));
     else
         vm_refuse(r->vm, r->session, r->head, SW_MEMORY, NO_MEMORY " for the results");
 }
@@ -198,7 +205,7 @@ static void refuse_results(struct request *r, int why)
 static void answer_results(struct request *r, int first, int count)
 {
     struct bx_values *out = begin_answer(r->session);
-    int rc = vm_values_write(r->vm->L, out, first, count);
+    int rc = vm_values_write(r->L, out, first, count);
     if (rc == -EINVAL)
         out->error = rc;
     rc = end_answer(r->session, (struct sw_head){.type = SW_RESULT, .call = r->head->call});
@@ -265,11 +272,11 @@ static int call(struct request *r, int count)
 {
     struct vm *vm = r->vm;
     vm->listener = r->session;
-    vm_enter(vm);
+    vm_enter(vm, r->L);
     if (vm_session_unsent(r->session) > 0)
-        vm_flush_after(vm->L, SHORT_CALL);
-    int status = lua_pcall(vm->L, count, LUA_MULTRET, 1);
-    vm_leave(vm);
+        vm_flush_after(r->L, SHORT_CALL);
+    int status = lua_pcall(r->L, count, LUA_MULTRET, 1);
+    vm_leave(vm, r->L);
     fflush(stdout);
     vm->listener = NULL;
     return status;
@@ -298,7 +305,7 @@ static int run(lua_State *L)
 
 static void run_protected(struct request *r)
 {
-    lua_State *L = r->vm->L;
+    lua_State *L = r->L;
     lua_pushcfunction(L, run);
     lua_pushlightuserdata(L, r);
     int status = lua_pcall(L, 1, 0, 0);
@@ -311,7 +318,8 @@ static void run_protected(struct request *r)
 
 void vm_execute(struct vm *vm, struct vm_session *session, const struct sw_head *head, const char *body)
 {
-    struct request r = {.vm = vm, .session = session, .head = head, .text = body};
+    struct request r = {.vm = vm, .L = thread_of(vm), .session = session, .head = head, .text = body};
+    struct vm_aside aside;
     size_t length = head->length - head->name_length;
     if (length > 0) {
         r.arguments = body + head->name_length;
@@ -322,7 +330,9 @@ void vm_execute(struct vm *vm, struct vm_session *session, const struct sw_head 
         return;
     }
     vm->report.message_length = vm->report.traceback_length = 0;
+    vm_stand_aside(vm, &aside);
     vm_begin(vm, session->number, head->call);
     run_protected(&r);
     vm_end(vm);
+    vm_stand_back(vm, &aside);
 }

@@ -102,16 +102,35 @@ void vm_begin(struct vm *vm, uint64_t session, uint64_t call)
     vm->busy = true;
 }
 
-void vm_enter(struct vm *vm)
+void vm_enter(struct vm *vm, lua_State *L)
 {
-    vm->running = vm->L;
-    vm_runs(vm->L);
+    vm->running = L;
+    vm_runs(L);
 }
 
-void vm_leave(struct vm *vm)
+void vm_leave(struct vm *vm, lua_State *L)
 {
     vm->running = NULL;
-    clear_hook(vm->L);
+    clear_hook(L);
+}
+
+void vm_stand_aside(struct vm *vm, struct vm_aside *aside)
+{
+    *aside = (struct vm_aside){vm->busy, vm->running, vm->unwind_named, vm->unwind_any};
+    vm->unwind_named = vm->unwind_any = 0;
+}
+
+void vm_stand_back(struct vm *vm, const struct vm_aside *aside)
+{
+    if (!aside->busy)
+        return;
+    vm_begin(vm, 0, 0);
+    vm->unwind_named += aside->unwind_named;
+    vm->unwind_any += aside->unwind_any;
+    vm->running = aside->running;
+    vm->report.message_length = vm->report.traceback_length = 0;
+    if (vm->stopping)
+        vm->interrupted = VM_INTERRUPTED;
 }
 
 static void tell_unwound(uint64_t session, uint64_t call)
@@ -121,7 +140,7 @@ static void tell_unwound(uint64_t session, uint64_t call)
 
 void vm_end(struct vm *vm)
 {
-    vm_leave(vm);
+    vm->running = NULL;
     vm->busy = vm->noted = false;
     vm->interrupted = VM_GOES_ON;
     for (; vm->unwind_any > 0; vm->unwind_any--)

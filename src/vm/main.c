@@ -87,6 +87,8 @@ int main(int argc, char **argv)
         return 125;
     }
     set_streams();
+    if (gethostname(vm.name, sizeof vm.name - 1) != 0)
+        strcpy(vm.name, "localhost");
     if (vm.networked)
         vm_net_init(&vm);
     if (lock(profile, &err) < 0) {

@@ -35,6 +35,10 @@ int vm_net_gethostname(char *out, size_t size);
 /* LuaSocket's own select is not in use. */
 int vm_net_select(int count, fd_set *reads, fd_set *writes, fd_set *errors, struct timeval *timeout);
 
+/* ---- net_open.c ---- */
+
+int vm_net_listen(int fd, int backlog);
+
 /* ---- net_names.c ---- */
 
 int vm_net_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out);

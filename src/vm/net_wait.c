@@ -1,29 +1,21 @@
 /*
- * net_wait.c - waiting for sockets. While a script waits in C no hook can end it, so the wait itself hears the
- * lifeline, and raises the error when the running call is to end. LuaSocket holds nothing at that moment that would be
- * lost: what it asks for of memory and of names is ours (net_wait.c, net_names.c), and there is one of each.
+ * net_wait.c - what LuaSocket calls to wait. While a script waits in C no hook can end it, so the wait itself (wait.c)
+ * hears the lifeline, and raises the error when the running call is to end. LuaSocket holds nothing at that moment that
+ * would be lost: what it asks for of memory and of names is ours (net_wait.c, net_names.c), and there is one of each.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "net.h"
 #include "vm.h"
 
-/* Enough for everything that select takes, and the lifeline. */
-#define FDS_MAX 1024
-
 static struct vm *networked;
-static char host_name[BX_NAME_MAX + 1];
 
 void vm_net_init(struct vm *vm)
 {
     networked = vm;
-    if (gethostname(host_name, sizeof host_name) != 0)
-        strcpy(host_name, "localhost");
 }
 
 struct vm *vm_net_vm(void)
@@ -34,55 +26,13 @@ struct vm *vm_net_vm(void)
 /* By then the filter refuses to ask, because the kernel's answer says more than that. */
 int vm_net_gethostname(char *out, size_t size)
 {
-    snprintf(out, size, "%s", host_name);
+    snprintf(out, size, "%s", networked->name);
     return 0;
-}
-
-/* Does not return when a call runs and is to end. */
-static int give_up(const struct vm *vm)
-{
-    if (vm->running != NULL)
-        vm_interrupt_now(vm->running);
-    errno = ECANCELED; /* a finalizer: it is left in peace, but does not wait */
-    return -1;
-}
-
-/* What has come over the lifeline is taken. */
-static int attend(struct vm *vm)
-{
-    vm->called = 1;
-    vm_attend(vm);
-    if (vm->interrupted != VM_GOES_ON)
-        return give_up(vm);
-    errno = EINTR;
-    return -1;
 }
 
 int vm_net_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    struct vm *vm = networked;
-    if (!vm->serving)
-        return poll(fds, count, timeout_ms); /* the end of the lifeline is the end of this process */
-    struct pollfd all[FDS_MAX];
-    if (count >= FDS_MAX) {
-        errno = EINVAL;
-        return -1;
-    }
-    if (vm->interrupted != VM_GOES_ON)
-        return give_up(vm);
-    if (timeout_ms != 0)
-        vm_sessions_flush(vm);
-    for (nfds_t i = 0; i < count; i++)
-        all[i] = fds[i];
-    all[count] = (struct pollfd){.fd = LW_FD, .events = POLLIN};
-    int ready = poll(all, count + 1, timeout_ms);
-    if (ready < 0)
-        return errno == EINTR ? attend(vm) : -1;
-    for (nfds_t i = 0; i < count; i++)
-        fds[i] = all[i];
-    if (all[count].revents == 0)
-        return ready;
-    return ready > 1 ? ready - 1 : attend(vm);
+    return vm_wait(networked, fds, count, timeout_ms);
 }
 
 /* Room for one datagram. It is Lua's memory, so that the limit is about it too; what an interrupt left is freed. */

@@ -137,9 +137,10 @@ static int run_script(lua_State *L)
     }
     int count = push_arguments(L, &vm->program);
     vm_begin(vm, 0, 0);
-    vm_enter(vm);
+    vm_enter(vm, L);
     status = lua_pcall(L, count, 0, handler);
     bool is_noted = vm->noted;
+    vm_leave(vm, L);
     vm_end(vm);
     if (status != LUA_OK && is_noted)
         end_with(&vm->report, LW_ERROR); /* where it was interrupted */

@@ -3,6 +3,7 @@
  * lifeline; when that ends, nobody is left to run for, and the process ends too.
  */
 #include <errno.h>
+#include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ void vm_finish(struct vm *vm)
 {
     const struct vm_report *report = &vm->report;
     fflush(NULL);
+    vm_mail_drain(vm);
     vm_sessions_drain(vm);
     vm_tell(&(struct lw_frame){
         .type = LW_DONE,
@@ -135,6 +137,20 @@ static uint64_t read_head(struct vm *vm, int fd)
     return header.text_length;
 }
 
+static int add_thread(lua_State *L)
+{
+    vm_of(L)->caller = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* A thread for calls that come while the script waits. */
+static bool make_caller(struct vm *vm)
+{
+    lua_pushcfunction(vm->L, add_thread);
+    return lua_pcall(vm->L, 0, 0, 0) == LUA_OK;
+}
+
 /* Before the first byte of the script is read: what it prints is captured, what comes meanwhile is heard. */
 static void prepare_to_serve(struct vm *vm)
 {
@@ -143,6 +159,8 @@ static void prepare_to_serve(struct vm *vm)
     signal(SIGPIPE, SIG_IGN); /* a client that goes away is no reason to die */
     if (vm_output_open(vm, &err) < 0)
         finish_with(vm, LW_MEMORY, err.text);
+    if (vm->mode == LW_RUN && !make_caller(vm))
+        finish_with(vm, LW_MEMORY, "not enough memory to serve sessions");
     vm_interrupt_install(vm);
 }
 
@@ -165,11 +183,12 @@ void vm_serve(struct vm *vm)
         finish_with(vm, LW_SYNTAX, "cannot read the program");
     if (spec.a > 0)
         vm_heap_set_ceiling(&vm->heap, (size_t)spec.a);
+    vm->mode = spec.b == LW_SERVE || spec.b == LW_RUN ? (enum lw_mode)spec.b : LW_RUN_ONCE;
     uint64_t length = read_head(vm, fd);
-    if (spec.b == LW_SERVE || spec.b == LW_RUN)
+    if (vm->mode != LW_RUN_ONCE)
         prepare_to_serve(vm);
     vm_run(vm, fd, length);
-    if (spec.b == LW_SERVE && vm->report.outcome == LW_OK && !vm->stopping)
+    if (vm->mode == LW_SERVE && vm->report.outcome == LW_OK && !vm->stopping)
         vm_sessions_serve(vm);
     if (vm->stopping)
         end_well(vm);

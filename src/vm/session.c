@@ -1,7 +1,7 @@
 /*
  * session.c - the serving VM: its clients, their requests in turn, and what is to be written to them.
  *
- * It sleeps in one poll, over the lifeline and all sessions, and wakes up for nothing else. It never waits for one
+ * It sleeps where everything is waited for (wait.c), and wakes up for nothing else. It never waits for one
  * client, but for printed output that nobody takes: as a script waits for its pipes. What cannot be believed of a
  * client's bytes ends that session only.
  */
@@ -41,7 +41,7 @@ static int collect(lua_State *L)
 }
 
 /* As vm_heap_realloc, but the garbage of the script makes room. `owner` is the VM. */
-static void *grow(void *owner, void *block, size_t old_size, size_t new_size)
+void *vm_grow(void *owner, void *block, size_t old_size, size_t new_size)
 {
     struct vm *vm = owner;
     lua_State *L = vm->running != NULL ? vm->running : vm->L;
@@ -71,13 +71,13 @@ static void tell_closed(uint64_t number)
 
 static struct vm_session *make_session(struct vm *vm, uint64_t number, int fd)
 {
-    struct vm_session *session = grow(vm, NULL, 0, sizeof *session);
+    struct vm_session *session = vm_grow(vm, NULL, 0, sizeof *session);
     if (session == NULL)
         return NULL;
     *session = (struct vm_session){.number = number, .fd = fd, .need = sizeof(struct sw_head),
                                    .partial = SIZE_MAX};
-    bx_values_init(&session->out, OUT_SMALL, grow, vm);
-    session->in = grow(vm, NULL, 0, IN_SMALL);
+    bx_values_init(&session->out, OUT_SMALL, vm_grow, vm);
+    session->in = vm_grow(vm, NULL, 0, IN_SMALL);
     session->size = session->in != NULL ? IN_SMALL : 0;
     if (session->in != NULL && bx_values_room(&session->out, OUT_SMALL) != NULL) {
         bx_values_clear(&session->out);
@@ -140,7 +140,7 @@ static void look(struct vm_session *session)
 /* A buffer of that size, with what was read at its start. */
 static bool resize_in(struct vm *vm, struct vm_session *session, size_t size)
 {
-    char *larger = grow(vm, NULL, 0, size);
+    char *larger = vm_grow(vm, NULL, 0, size);
     if (larger == NULL)
         return false;
     memcpy(larger, session->in + session->start, session->end - session->start);
@@ -382,43 +382,51 @@ static void take_turn(struct vm *vm, struct vm_session *session, short events)
     vm_session_flush(session);
 }
 
-/* What is waited for. Returns for how long: not at all when there is a request to serve. */
-static int prepare(struct vm *vm, struct pollfd *polled)
+/* Those that come meanwhile have the next turn. */
+unsigned vm_sessions_prepare(struct vm *vm, struct pollfd *polled, int *timeout_ms)
 {
-    int wait = -1;
-    polled[0] = (struct pollfd){LW_FD, POLLIN, 0};
     for (unsigned i = 0; i < vm->session_count; i++) {
         const struct vm_session *session = vm->sessions[i];
         bool takes_more = !session->ended && !session->ready && vm_session_unsent(session) <= UNSENT_MAX;
         short events = (short)((takes_more ? POLLIN : 0) | (vm_session_unsent(session) > 0 ? POLLOUT : 0));
-        polled[1 + i] = (struct pollfd){session->fd, events, 0};
+        polled[i] = (struct pollfd){session->fd, events, 0};
         if (can_be_served(session))
-            wait = 0;
+            *timeout_ms = 0;
     }
-    return wait;
+    return vm->session_count;
 }
 
-void vm_sessions_turn(struct vm *vm, unsigned first)
+void vm_sessions_attend(struct vm *vm, const struct pollfd *polled, unsigned count)
 {
-    static struct pollfd polled[1 + BX_SESSIONS_MAX];
-    unsigned count = vm->session_count; /* those that come meanwhile have the next turn */
-    int wait = prepare(vm, polled);
-    if (poll(polled, 1 + count, wait) < 0)
-        memset(polled, 0, sizeof polled);
-    if (polled[0].revents != 0)
-        vm->called = 1;
-    vm_attend(vm);
+    static unsigned first; /* whose turn it is */
+    first++;
     for (unsigned i = 0; i < count && !vm->stopping; i++) {
         unsigned next = (first + i) % count;
-        take_turn(vm, vm->sessions[next], polled[1 + next].revents);
+        take_turn(vm, vm->sessions[next], polled[next].revents);
     }
     remove_ended(vm);
 }
 
+unsigned vm_sessions_watch(const struct vm *vm, struct pollfd *polled)
+{
+    for (unsigned i = 0; i < vm->session_count; i++)
+        polled[i] = (struct pollfd){vm->sessions[i]->fd, vm->sessions[i]->ended ? 0 : POLLIN, 0};
+    return vm->session_count;
+}
+
+bool vm_sessions_want(struct vm *vm)
+{
+    struct pollfd polled[BX_SESSIONS_MAX];
+    for (unsigned i = 0; i < vm->session_count; i++)
+        if (can_be_served(vm->sessions[i]))
+            return true;
+    return poll(polled, vm_sessions_watch(vm, polled), 0) > 0;
+}
+
 void vm_sessions_serve(struct vm *vm)
 {
-    for (unsigned first = 0; !vm->stopping; first++)
-        vm_sessions_turn(vm, first);
+    while (!vm->stopping)
+        vm_wait(vm, NULL, 0, -1);
 }
 
 /* ---- the end ---- */

@@ -149,8 +149,7 @@ static int open_libraries(lua_State *L)
     replace(L, LUA_COLIBNAME, "wrap", vm_lua_wrap);
     replace(L, LUA_COLIBNAME, "close", vm_lua_close);
     seed_random(L);
-    if (vm_of(L)->networked)
-        vm_embed(L);
+    vm_embed(L);
 #ifdef BX_TEST_PROBE
     luaL_requiref(L, "native_probe", luaopen_native_probe, 0);
 #endif

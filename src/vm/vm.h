@@ -8,6 +8,7 @@
 #define BX_VM_VM_H
 
 #include <lua.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,9 @@ struct vm_report {
 enum vm_interrupt { VM_GOES_ON = 0, VM_INTERRUPTED, VM_TIMED_OUT };
 
 struct vm_session;
+struct vm_mail;
+struct mail_peer;
+struct mail_message;
 
 struct vm {
     struct vm_heap heap; /* first: it is the allocator's argument, from which vm_of finds the rest */
@@ -40,7 +44,11 @@ struct vm {
     lua_State *volatile running; /* the thread whose code runs; NULL: none that could be interrupted */
     volatile sig_atomic_t called; /* something may have come over the lifeline */
     int closes;                  /* coroutine.close within coroutine.close */
-    bool serving;                /* LW_SERVE or LW_RUN */
+    enum lw_mode mode;
+    bool serving;                /* LW_SERVE or LW_RUN, from the time when it can */
+    char name[BX_NAME_MAX + 1];
+    struct vm_mail *mail;        /* once the script wants messages */
+    lua_State *caller;           /* on which calls of sessions run; NULL: on L */
     bool stopping;               /* LW_STOP has come */
     bool busy;                   /* a script or call runs, or is about to */
     uint64_t session_number, call; /* which; both 0: the script */
@@ -114,10 +122,19 @@ void vm_runs(lua_State *L);
 void vm_begin(struct vm *vm, uint64_t session, uint64_t call);
 void vm_end(struct vm *vm);
 
-/* Between these two its code runs on the main thread, and an interrupt is an error in it: not enough memory, as far as
+/* Between these two its code runs on that thread, and an interrupt is an error in it: not enough memory, as far as
  * Lua can tell; what it is, and where, is in the report. */
-void vm_enter(struct vm *vm);
-void vm_leave(struct vm *vm);
+void vm_enter(struct vm *vm, lua_State *L);
+void vm_leave(struct vm *vm, lua_State *L);
+
+/* A script that waits stands aside for a call, from here to vm_stand_back, if one runs. */
+struct vm_aside {
+    bool busy;
+    lua_State *running;
+    unsigned unwind_named, unwind_any;
+};
+void vm_stand_aside(struct vm *vm, struct vm_aside *aside);
+void vm_stand_back(struct vm *vm, const struct vm_aside *aside);
 
 /* Raises the error of the call that is interrupted. */
 void vm_interrupt_now(lua_State *L) __attribute__((noreturn));
@@ -127,6 +144,36 @@ void vm_flush_after(lua_State *L, int instructions);
 
 /* Closes what require has opened (modules.c): called while an interrupt's error goes up, which the next one spares. */
 int vm_on_module_loaded(lua_State *L);
+
+/* ---- wait.c ---- */
+
+/* The most descriptors that a caller may wait for. */
+#define VM_WAIT_MAX 1000
+
+/*
+ * As poll(2), but attends to everything else meanwhile: -1 with EINTR when there was something of that, so that the
+ * caller looks at the time again. Raises an error when the running call is to end.
+ */
+int vm_wait(struct vm *vm, struct pollfd *fds, nfds_t count, int timeout_ms);
+
+/* ---- mail.c: messages (mail.h) ---- */
+
+/* From now on messages are taken in; further calls do nothing. Returns 0 or -errno. */
+int vm_mail_open(struct vm *vm);
+
+/* What it is to be polled for, and when at the latest. Returns how many descriptors that is. */
+unsigned vm_mail_prepare(struct vm_mail *mail, struct pollfd *fds, unsigned max, int *timeout_ms);
+void vm_mail_attend(struct vm_mail *mail, const struct pollfd *fds);
+
+/* The next message, taken out, and whose it is; NULL: there is none. Or it is put back, as if it had not been. */
+struct mail_message *vm_mail_next(struct vm_mail *mail, struct mail_peer **from);
+void vm_mail_put_back(struct vm_mail *mail, struct mail_peer *peer, struct mail_message *message);
+
+/* Before the end: what was sent and not taken has its last chance; not for long. */
+void vm_mail_drain(struct vm *vm);
+
+/* Why a peer cannot be reached, in words. */
+const char *vm_mail_why(int why);
 
 /* ---- output.c: what is printed ---- */
 
@@ -144,8 +191,19 @@ void vm_session_cancel(struct vm *vm, uint64_t number, uint64_t call, enum vm_in
 /* Serves until vm->stopping. */
 void vm_sessions_serve(struct vm *vm);
 
-/* One round of that: waits until there is something to do, and does it, for each session in turn from `first` on. */
-void vm_sessions_turn(struct vm *vm, unsigned first);
+/* What sessions are to be polled for; they are not to be waited for when a request is there already. Returns how many
+ * descriptors that is, at most BX_SESSIONS_MAX. */
+unsigned vm_sessions_prepare(struct vm *vm, struct pollfd *polled, int *timeout_ms);
+
+/* Serves them, each in turn; what came of the former. */
+void vm_sessions_attend(struct vm *vm, const struct pollfd *polled, unsigned count);
+
+/* Has a client something to be served? And what to poll to hear of it, as many as sessions_prepare has. */
+bool vm_sessions_want(struct vm *vm);
+unsigned vm_sessions_watch(const struct vm *vm, struct pollfd *polled);
+
+/* As vm_heap_realloc, but the garbage of the script makes room. `owner` is the VM. */
+void *vm_grow(void *owner, void *block, size_t old_size, size_t new_size);
 
 /* Printed bytes go to the session whose call runs. */
 void vm_session_print(struct vm *vm, int stream, const char *bytes, size_t length);
@@ -201,8 +259,13 @@ int vm_open_package(lua_State *L); /* full: the package library and its require 
 
 /* ---- embedded.c ---- */
 
-/* Puts the modules that this program carries into the table of what is preloaded. */
+/* Puts the modules that this program carries into the table of what is preloaded: LuaSocket only in networked VMs. */
 void vm_embed(lua_State *L);
+
+/* ---- runtime.c ---- */
+
+/* The module "bioxen.core", for lua/. */
+int vm_open_runtime(lua_State *L);
 
 /* ---- where.c ---- */
 

@@ -148,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     shutdown(pair[0], SHUT_WR);
     PROMISE(pthread_create(&reader, NULL, read_answers, &answers) == 0);
     while (vm.session_count > 0)
-        vm_sessions_turn(&vm, 0);
+        vm_wait(&vm, NULL, 0, -1);
     pthread_join(reader, NULL);
     close(pair[0]);
     close_vm();
