@@ -61,6 +61,15 @@ _bioxen_graph() {
     fi
 }
 
+_bioxen_daemon() {
+    if [[ $2 == --socket ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$1")
+    else
+        COMPREPLY=($(compgen -W '--socket --help' -- "$1"))
+    fi
+}
+
 _bioxen() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
@@ -70,15 +79,16 @@ _bioxen() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'run check graph doctor help --help --version' -- "$current"))
+        COMPREPLY=($(compgen -W 'run check graph daemon doctor help --help --version' -- "$current"))
         return
     fi
     case ${COMP_WORDS[1]} in
     run) _bioxen_run "$current" "$previous" ;;
     check) _bioxen_file "$current" '--json --help' ;;
     graph) _bioxen_graph "$current" "$previous" ;;
+    daemon) _bioxen_daemon "$current" "$previous" ;;
     doctor) COMPREPLY=($(compgen -W '--json --help' -- "$current")) ;;
-    help) COMPREPLY=($(compgen -W 'run check graph doctor help' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'run check graph daemon doctor help' -- "$current")) ;;
     esac
 }
 

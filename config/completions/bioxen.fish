@@ -13,16 +13,18 @@ complete -c bioxen -f
 complete -c bioxen -n __bioxen_needs_verb -a run -d 'Run one script in one fresh VM'
 complete -c bioxen -n __bioxen_needs_verb -a check -d 'Tell what is wrong with a topology file'
 complete -c bioxen -n __bioxen_needs_verb -a graph -d 'Draw a topology file'
+complete -c bioxen -n __bioxen_needs_verb -a daemon -d 'Serve on a socket path'
 complete -c bioxen -n __bioxen_needs_verb -a doctor -d 'Try what this host can enforce'
 complete -c bioxen -n __bioxen_needs_verb -a help -d 'Tell what there is'
 complete -c bioxen -n __bioxen_needs_verb -l version -d 'Show the version'
 complete -c bioxen -s h -l help -d 'Show help'
 
-complete -c bioxen -n '__bioxen_verb_is help' -a 'run check graph doctor help'
+complete -c bioxen -n '__bioxen_verb_is help' -a 'run check graph daemon doctor help'
 complete -c bioxen -n '__bioxen_verb_is check' -k -xa '(__fish_complete_suffix .yaml .yml)'
 complete -c bioxen -n '__bioxen_verb_is check' -l json -d 'One JSON object a line for each fault'
 complete -c bioxen -n '__bioxen_verb_is graph' -k -xa '(__fish_complete_suffix .yaml .yml)'
 complete -c bioxen -n '__bioxen_verb_is graph' -l format -x -a 'dot mermaid svg' -d 'What to write'
+complete -c bioxen -n '__bioxen_verb_is daemon' -l socket -r -F -d 'Where it listens'
 complete -c bioxen -n '__bioxen_verb_is doctor' -l json -d 'One JSON object instead of text'
 
 complete -c bioxen -n '__bioxen_verb_is run' -F

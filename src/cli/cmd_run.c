@@ -64,6 +64,7 @@ static int start(struct run *run, uint32_t *vm, struct run_failure *failure)
     config->mount_count = run->mounts.count;
     config->module_dir = run->modules.fd;
     config->module_dir_name = run->modules.directory;
+    config->only = 1; /* the end of a short run takes as long as its script */
     if (bioxen_create(run->manager, config, vm, &err) < 0)
         return run_fail(failure, CLI_HOST, "%s", err.text);
     run_source_fini(&run->source); /* the VM has its own: a long run need not hold 64 MiB of text */

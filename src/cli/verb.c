@@ -6,7 +6,8 @@
 
 #include "common/suggest.h"
 
-const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_check, &verb_graph, &verb_doctor, &verb_help, NULL};
+const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_check, &verb_graph, &verb_daemon, &verb_doctor,
+                                           &verb_help, NULL};
 
 /* Where the explanation of an option begins. */
 #define HELP_COLUMN 27

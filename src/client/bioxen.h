@@ -93,6 +93,8 @@ struct bioxen_config {
     struct bioxen_string text;   /* the script; may be empty */
     enum bioxen_network network; /* default: none */
     enum bioxen_serve serve;     /* when it serves sessions; default: never */
+    int only;                    /* not 0: the manager makes no other VM, now or later. When it has died, what is left
+                                    is taken down at once, without waiting for bioxen_close */
     int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
                                     library itself, while it is in a call that waits (bioxen_next, ...); -1 (default):
                                     the script's needs come as BIOXEN_EVENT_NEED */

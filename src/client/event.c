@@ -125,7 +125,7 @@ static void answer_need(bioxen_manager *manager, uint32_t vm, struct module_dir 
 static void absorb_death(bioxen_manager *manager, const char *body, size_t length)
 {
     msgpack_unpacked unpacked;
-    if (bx_unpack(&unpacked, body, length) != 0)
+    if (manager->modules.count == 0 || bx_unpack(&unpacked, body, length) != 0)
         return;
     const msgpack_object *vm = bx_map_find(&unpacked.data, "vm");
     if (vm != NULL && vm->type == MSGPACK_OBJECT_POSITIVE_INTEGER)

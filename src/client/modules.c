@@ -73,6 +73,7 @@ static void put(struct modules *modules, struct module_dir *dir)
     pthread_mutex_lock(&modules->lock);
     dir->next = NULL;
     *find(modules, dir->key) = dir;
+    modules->count++;
     pthread_mutex_unlock(&modules->lock);
 }
 
@@ -80,8 +81,10 @@ static struct module_dir *take(struct modules *modules, uint64_t key)
 {
     pthread_mutex_lock(&modules->lock);
     struct module_dir **at = find(modules, key), *dir = *at;
-    if (dir != NULL)
+    if (dir != NULL) {
         *at = dir->next;
+        modules->count--;
+    }
     pthread_mutex_unlock(&modules->lock);
     return dir;
 }

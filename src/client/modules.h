@@ -16,6 +16,7 @@ struct module_dir;
 /* The directories of a manager's VMs, by the request that asks for a VM, and then by the VM's number. */
 struct modules {
     pthread_mutex_t lock;
+    unsigned count; /* of directories */
     struct module_dir *heads[MODULE_DIR_HEADS]; /* of hash chains: a table that grows could fail to */
 };
 

@@ -74,6 +74,7 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
         .required = config->required,
         .network = (uint32_t)config->network,
         .serve = (uint32_t)config->serve,
+        .only = config->only != 0,
     };
     int rc = copy_name(spec->name, sizeof spec->name, config->name, "VM name", err);
     return rc == 0 ? copy_mounts(config, spec, fds, err) : rc;

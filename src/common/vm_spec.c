@@ -21,6 +21,7 @@ static const struct bx_field spec_fields[] = {
     BX_FIELD(struct vm_spec, required, BX_FIELD_U32, UINT32_MAX),
     BX_FIELD(struct vm_spec, network, BX_FIELD_U32, VM_NETWORK_LATE),
     BX_FIELD(struct vm_spec, serve, BX_FIELD_U32, LW_RUN),
+    BX_FIELD(struct vm_spec, only, BX_FIELD_U32, 1),
 };
 
 static const struct bx_field mount_fields[] = {

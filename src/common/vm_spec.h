@@ -34,6 +34,7 @@ struct vm_spec {
     uint32_t required;     /* set of enum jw_limit_bit */
     uint32_t network;      /* enum vm_network */
     uint32_t serve;        /* enum lw_mode: when it serves sessions */
+    uint32_t only;         /* no other VM follows: after its death the jailer is let go */
     uint32_t mount_count;
     struct vm_spec_mount mounts[BX_MOUNTS_MAX];
 };

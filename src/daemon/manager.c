@@ -132,8 +132,11 @@ void manager_pause_output(struct client *client, bool paused)
 
 void manager_on_jailer_gone(struct manager *manager)
 {
+    static const char why[] = "the jailer ended unexpectedly, and every VM with it";
     struct vm *vm, *next;
     HASH_ITER(hh, manager->vms, vm, next)
         vm_event(vm, VM_EV_LOST, NULL);
     network_lost(manager);
+    if (manager->listener.source.fd >= 0) /* a daemon that can start nothing any more: its owner ends it */
+        client_send_note(manager_client(manager, CLIENT_OWNER), CTL_ERROR, 0, 0, EPIPE, why, sizeof why - 1);
 }

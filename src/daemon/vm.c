@@ -38,7 +38,11 @@ static void finish(struct vm *vm)
         client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     stats_refuse(vm);
     death_report(vm);
-    manager_remove(vm->manager, vm);
+    struct manager *manager = vm->manager;
+    bool only = vm->spec.only != 0;
+    manager_remove(manager, vm);
+    if (only && manager->vms == NULL)
+        jailer_fini(&manager->jailer); /* it goes while the client still reads of the death */
 }
 
 /* What it says is read from now on: nobody hears of a VM before the one who asked for it hears that it is there. */

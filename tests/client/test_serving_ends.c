@@ -247,6 +247,28 @@ static void test_close_ends_everything(void **state)
     assert_int_equal(next_fd(), before);
 }
 
+/* After an only VM there is nothing left that could make another one. */
+static void test_only(void **state)
+{
+    (void)state;
+    bioxen_manager *own;
+    struct bioxen_event event;
+    struct bioxen_error err;
+    uint32_t vm;
+    struct bioxen_config config = config_of("only", "print('hello')");
+    config.serve = BIOXEN_SERVE_NEVER;
+    config.only = 1;
+    open_manager(&own);
+    assert_int_equal(bioxen_create(own, &config, &vm, &err), 0);
+    assert_int_equal(bioxen_next(own, &event, patience(), &err), 1);
+    assert_int_equal(event.type, BIOXEN_EVENT_OUTPUT);
+    assert_int_equal(bioxen_next(own, &event, patience(), &err), 1);
+    assert_int_equal(event.type, BIOXEN_EVENT_DEATH);
+    assert_int_equal(event.record.outcome, BIOXEN_OUTCOME_OK);
+    assert_int_equal(bioxen_create(own, &config, &vm, &err), -EPIPE);
+    bioxen_close(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_stats),
         cmocka_unit_test(test_modules),
         cmocka_unit_test(test_close_ends_everything),
+        cmocka_unit_test(test_only),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -214,9 +214,10 @@ static void test_stop_while_it_runs(void **state)
     start(JW_RESTRICTED, "");
     begin("print('begun') while true do pcall(function() while true do end end) end");
     child_send(vm.lifeline, &(struct lw_frame){.type = LW_STOP}, -1);
-    assert_int_equal(served_reply(fd)->head.kind, SW_INTERRUPTED);
     assert_int_equal(served_hear(&vm, LW_DONE).a, LW_OK);
     served_end(&vm);
+    char byte;
+    assert_int_equal(read(fd, &byte, 1), 0); /* no answer: what is to be said is the VM's end */
     close(fd);
     vm = served_text(JW_RESTRICTED, "print('begun') while true do end");
     served_wait(vm.out, POLLIN, "output");

@@ -11,4 +11,4 @@ local function place(n, row, columns, up, down)
   end
   return found
 end
-print(place(11, 1, {}, {}, {}))
+print(place(12, 1, {}, {}, {}))

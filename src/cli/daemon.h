@@ -1,0 +1,32 @@
+/*
+ * daemon.h - a daemon is this process, with an orchestrator of its own and a socket path: what bioxen daemon does in the
+ * foreground. VMs, clients and their rights are bioxend's business; here is only the path, and the end.
+ */
+#ifndef BX_CLI_DAEMON_H
+#define BX_CLI_DAEMON_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "client/bioxen.h"
+#include "verb.h"
+
+/* A socket that listens at a path. */
+struct daemon_socket {
+    int fd; /* -1: none */
+    char path[BIOXEN_SOCKET_PATH_MAX];
+    dev_t device; /* of the file that we made: another in its place is not ours to remove */
+    ino_t inode;
+};
+
+/* Makes it, readable and writable for this user alone, in the place of one that a dead daemon left. CLI_OK, or an exit
+ * status after a message. */
+int daemon_socket_open(struct daemon_socket *socket, const char *path);
+
+/* Removes the path, if it is still ours, and closes. */
+void daemon_socket_close(struct daemon_socket *socket);
+
+/* The path to use: as given, or (NULL) the default. CLI_OK, or an exit status after a message. */
+int daemon_path(const char *given, char out[BIOXEN_SOCKET_PATH_MAX]);
+
+#endif
