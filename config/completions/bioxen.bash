@@ -61,6 +61,21 @@ _bioxen_graph() {
     fi
 }
 
+_bioxen_test() {
+    case $2 in
+    -j | --jobs) COMPREPLY=($(compgen -W '1 2 4 8' -- "$1")) ;;
+    --profile | --network | --memory | --cpus | --timeout | --cpu-time | --pids | --output-limit | --env) _bioxen_run "$1" "$2" ;;
+    *)
+        if [[ $1 == -* ]]; then
+            COMPREPLY=($(compgen -W '-j --jobs --junit --profile --memory --cpus --timeout --cpu-time --pids --output-limit
+                --env --mount --network --help' -- "$1"))
+            return
+        fi
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$1") ;;
+    esac
+}
+
 _bioxen_daemon() {
     if [[ $2 == --socket ]]; then
         compopt -o filenames 2>/dev/null
@@ -79,16 +94,17 @@ _bioxen() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'run check graph daemon doctor help --help --version' -- "$current"))
+        COMPREPLY=($(compgen -W 'run check graph test daemon doctor help --help --version' -- "$current"))
         return
     fi
     case ${COMP_WORDS[1]} in
     run) _bioxen_run "$current" "$previous" ;;
     check) _bioxen_file "$current" '--json --help' ;;
     graph) _bioxen_graph "$current" "$previous" ;;
+    test) _bioxen_test "$current" "$previous" ;;
     daemon) _bioxen_daemon "$current" "$previous" ;;
     doctor) COMPREPLY=($(compgen -W '--json --help' -- "$current")) ;;
-    help) COMPREPLY=($(compgen -W 'run check graph daemon doctor help' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'run check graph test daemon doctor help' -- "$current")) ;;
     esac
 }
 

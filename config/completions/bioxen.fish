@@ -6,20 +6,21 @@ end
 
 function __bioxen_verb_is
     set --local words (commandline -opc)
-    test (count $words) -ge 2; and test $words[2] = $argv[1]
+    test (count $words) -ge 2; and contains -- $words[2] $argv
 end
 
 complete -c bioxen -f
 complete -c bioxen -n __bioxen_needs_verb -a run -d 'Run one script in one fresh VM'
 complete -c bioxen -n __bioxen_needs_verb -a check -d 'Tell what is wrong with a topology file'
 complete -c bioxen -n __bioxen_needs_verb -a graph -d 'Draw a topology file'
+complete -c bioxen -n __bioxen_needs_verb -a test -d 'Run test files, each in one fresh VM'
 complete -c bioxen -n __bioxen_needs_verb -a daemon -d 'Serve on a socket path'
 complete -c bioxen -n __bioxen_needs_verb -a doctor -d 'Try what this host can enforce'
 complete -c bioxen -n __bioxen_needs_verb -a help -d 'Tell what there is'
 complete -c bioxen -n __bioxen_needs_verb -l version -d 'Show the version'
 complete -c bioxen -s h -l help -d 'Show help'
 
-complete -c bioxen -n '__bioxen_verb_is help' -a 'run check graph daemon doctor help'
+complete -c bioxen -n '__bioxen_verb_is help' -a 'run check graph test daemon doctor help'
 complete -c bioxen -n '__bioxen_verb_is check' -k -xa '(__fish_complete_suffix .yaml .yml)'
 complete -c bioxen -n '__bioxen_verb_is check' -l json -d 'One JSON object a line for each fault'
 complete -c bioxen -n '__bioxen_verb_is graph' -k -xa '(__fish_complete_suffix .yaml .yml)'
@@ -29,15 +30,19 @@ complete -c bioxen -n '__bioxen_verb_is doctor' -l json -d 'One JSON object inst
 
 complete -c bioxen -n '__bioxen_verb_is run' -F
 complete -c bioxen -n '__bioxen_verb_is run' -s e -x -d 'Run CODE instead of a script'
-complete -c bioxen -n '__bioxen_verb_is run' -l profile -x -a 'restricted full' -d 'What the script may do'
-complete -c bioxen -n '__bioxen_verb_is run' -l memory -x -a '16MiB 32MiB 64MiB 128MiB 256MiB 1GiB' -d 'Memory limit'
-complete -c bioxen -n '__bioxen_verb_is run' -l cpus -x -a '0.5 1 2' -d 'Processor limit'
-complete -c bioxen -n '__bioxen_verb_is run' -l timeout -x -a '500ms 1s 5s 1m' -d 'Time limit, from start to end'
-complete -c bioxen -n '__bioxen_verb_is run' -l cpu-time -x -a '500ms 1s 5s 1m' -d 'CPU time limit'
-complete -c bioxen -n '__bioxen_verb_is run' -l pids -x -a '1 16' -d 'Limit of processes and threads'
-complete -c bioxen -n '__bioxen_verb_is run' -l output-limit -x -a '1MiB 10MiB 100MiB' -d 'Limit of stdout and stderr together'
-complete -c bioxen -n '__bioxen_verb_is run' -l env -x -a '(set -xn)' -d 'Set a variable for os.getenv'
-complete -c bioxen -n '__bioxen_verb_is run' -l mount -r -F -d 'Show a directory or file'
-complete -c bioxen -n '__bioxen_verb_is run' -l network -x -a 'none fabric' -d 'The network that it has'
+complete -c bioxen -n '__bioxen_verb_is run test' -l profile -x -a 'restricted full' -d 'What the script may do'
+complete -c bioxen -n '__bioxen_verb_is run test' -l memory -x -a '16MiB 32MiB 64MiB 128MiB 256MiB 1GiB' -d 'Memory limit'
+complete -c bioxen -n '__bioxen_verb_is run test' -l cpus -x -a '0.5 1 2' -d 'Processor limit'
+complete -c bioxen -n '__bioxen_verb_is run test' -l timeout -x -a '500ms 1s 5s 1m' -d 'Time limit, from start to end'
+complete -c bioxen -n '__bioxen_verb_is run test' -l cpu-time -x -a '500ms 1s 5s 1m' -d 'CPU time limit'
+complete -c bioxen -n '__bioxen_verb_is run test' -l pids -x -a '1 16' -d 'Limit of processes and threads'
+complete -c bioxen -n '__bioxen_verb_is run test' -l output-limit -x -a '1MiB 10MiB 100MiB' -d 'Limit of stdout and stderr together'
+complete -c bioxen -n '__bioxen_verb_is run test' -l env -x -a '(set -xn)' -d 'Set a variable for os.getenv'
+complete -c bioxen -n '__bioxen_verb_is run test' -l mount -r -F -d 'Show a directory or file'
+complete -c bioxen -n '__bioxen_verb_is run test' -l network -x -a 'none fabric' -d 'The network that it has'
 complete -c bioxen -n '__bioxen_verb_is run' -l report -r -F -d 'Write how it ended, as JSON'
 complete -c bioxen -n '__bioxen_verb_is run' -l name -x -d "The VM's name"
+
+complete -c bioxen -n '__bioxen_verb_is test' -F
+complete -c bioxen -n '__bioxen_verb_is test' -s j -l jobs -x -a '1 2 4 8' -d 'How many run at a time'
+complete -c bioxen -n '__bioxen_verb_is test' -l junit -r -F -d "Write the results as JUnit's XML too"

@@ -1,6 +1,6 @@
 /*
- * daemon_socket.c - the path of a daemon. Two daemons that start at once must not both find it free: while one looks and
- * binds, the directory is locked. Nothing is removed that is not a socket of this user on which nobody listens.
+ * daemon_socket.c - the path of a daemon. Two daemons that start at once must not both find it free: while one looks
+ * and binds, the directory is locked. Nothing is removed that is not a socket of this user on which nobody listens.
  */
 #include <errno.h>
 #include <fcntl.h>

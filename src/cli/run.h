@@ -55,6 +55,19 @@ struct run_request {
 #define RUN_OPTION_COUNT 13
 extern const struct cli_option run_options[RUN_OPTION_COUNT];
 
+/* What the handler of options needs besides the request. */
+struct run_parsing {
+    struct run_request *request;
+    const char *name;
+    size_t env_room; /* pairs */
+};
+
+/* Takes one option of run_table.h. 0, or -1 after a message. */
+int run_take_option(const struct cli_option *option, const char *text, uint64_t number, struct run_parsing *parsing);
+
+/* A script for a request whose options are known; its `chunk` and `args` are new. 0, or -1 after a message. */
+int run_request_set_script(struct run_request *request, const char *path);
+
 /* Reads the whole command line. A request is to be ended by run_request_fini whatever is returned. */
 enum cli_parsed run_request_parse(struct run_request *request, int argc, char **argv);
 void run_request_fini(struct run_request *request);
@@ -205,6 +218,8 @@ struct run_report {
 int run_report_prepare(struct run_report *report, const char *path, struct run_failure *failure);
 int run_report_write(const struct run_report *report, const struct bioxen_record *record,
                      struct run_failure *failure);
+/* Any text in its place. */
+int run_report_put(const struct run_report *report, const char *text, struct run_failure *failure);
 void run_report_fini(struct run_report *report);
 
 /* The record as JSON with a newline: malloc'd, NULL when out of memory. */

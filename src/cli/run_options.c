@@ -8,102 +8,11 @@
 #include <string.h>
 
 #include "run.h"
-
-enum option_id {
-    OPT_CODE = 'e',
-    OPT_PROFILE = 256,
-    OPT_MEMORY,
-    OPT_CPUS,
-    OPT_TIMEOUT,
-    OPT_CPU_TIME,
-    OPT_PIDS,
-    OPT_OUTPUT_LIMIT,
-    OPT_ENV,
-    OPT_MOUNT,
-    OPT_NETWORK,
-    OPT_REPORT,
-    OPT_NAME,
-};
-
-#define MiB      (UINT64_C(1) << 20)
-#define SIZE_TOP (UINT64_C(64) << 40)       /* half of an x86-64 process's address space */
-#define TIME_TOP (UINT64_C(8760) * 3600000) /* a year */
-#define PIDS_TOP 4194304                    /* the kernel's own bound (PID_MAX_LIMIT) */
+#include "run_table.h"
 
 const struct cli_option run_options[RUN_OPTION_COUNT] = {
     {.id = OPT_CODE, .kind = CLI_TEXT, .value = "CODE", .help = "run CODE instead of a script"},
-    {.id = OPT_PROFILE,
-     .name = "profile",
-     .kind = CLI_WORD,
-     .value = "NAME",
-     .words = "restricted|full",
-     .fallback = "restricted",
-     .help = "what the script may do: restricted or full"},
-    {.id = OPT_MEMORY,
-     .name = "memory",
-     .kind = CLI_SIZE,
-     .value = "SIZE",
-     .min = 2 * MiB,
-     .max = SIZE_TOP,
-     .fallback = "64MiB",
-     .help = "memory limit"},
-    {.id = OPT_CPUS,
-     .name = "cpus",
-     .kind = CLI_CPUS,
-     .value = "NUMBER",
-     .min = 10,
-     .max = 1000000,
-     .fallback = "1",
-     .help = "processor limit"},
-    {.id = OPT_TIMEOUT,
-     .name = "timeout",
-     .kind = CLI_TIME,
-     .value = "TIME",
-     .min = 1,
-     .max = TIME_TOP,
-     .fallback = "none",
-     .help = "time limit, from start to end"},
-    {.id = OPT_CPU_TIME,
-     .name = "cpu-time",
-     .kind = CLI_TIME,
-     .value = "TIME",
-     .min = 1,
-     .max = TIME_TOP,
-     .fallback = "none",
-     .help = "CPU time limit"},
-    {.id = OPT_PIDS,
-     .name = "pids",
-     .kind = CLI_COUNT,
-     .value = "NUMBER",
-     .min = 1,
-     .max = PIDS_TOP,
-     .fallback = "16",
-     .help = "limit of processes and threads"},
-    {.id = OPT_OUTPUT_LIMIT,
-     .name = "output-limit",
-     .kind = CLI_SIZE,
-     .value = "SIZE",
-     .min = 1,
-     .max = SIZE_TOP,
-     .fallback = "10MiB",
-     .help = "limit of stdout and stderr together"},
-    {.id = OPT_ENV,
-     .name = "env",
-     .kind = CLI_TEXT,
-     .value = "K[=V]",
-     .help = "set a variable for os.getenv; without =V: the caller's own; repeatable"},
-    {.id = OPT_MOUNT,
-     .name = "mount",
-     .kind = CLI_FILE,
-     .value = "HOST:VM[:ro|rw]",
-     .help = "show a directory or file, read-only unless rw; profile full only; repeatable"},
-    {.id = OPT_NETWORK,
-     .name = "network",
-     .kind = CLI_WORD,
-     .value = "NAME",
-     .words = "none|fabric",
-     .fallback = "none",
-     .help = "none, or fabric: sockets in a private network"},
+    RUN_VM_OPTIONS("none"),
     {.id = OPT_REPORT,
      .name = "report",
      .kind = CLI_FILE,
@@ -115,13 +24,6 @@ const struct cli_option run_options[RUN_OPTION_COUNT] = {
      .value = "NAME",
      .fallback = "from the script's",
      .help = "the VM's name: letters, digits, _ - .; at most 63"},
-};
-
-/* What the handler of options needs besides the request. */
-struct parsing {
-    struct run_request *request;
-    const char *name;
-    size_t env_room; /* pairs */
 };
 
 int run_fail(struct run_failure *failure, int status, const char *format, ...)
@@ -176,7 +78,7 @@ void run_name_from_path(const char *path, char out[RUN_NAME_MAX + 1])
 }
 
 /* Sets or replaces a variable: the last one wins. */
-static int put_env(struct parsing *parsing, struct bioxen_string name, const char *value)
+static int put_env(struct run_parsing *parsing, struct bioxen_string name, const char *value)
 {
     struct bioxen_config *config = &parsing->request->config;
     struct bioxen_string *env = parsing->request->env;
@@ -201,7 +103,7 @@ static int put_env(struct parsing *parsing, struct bioxen_string name, const cha
     return 0;
 }
 
-static int take_env(struct parsing *parsing, const char *text)
+static int take_env(struct run_parsing *parsing, const char *text)
 {
     size_t length = strcspn(text, "=");
     if (length == 0) {
@@ -248,7 +150,7 @@ static int take_code(struct run_request *request, const char *text)
     return 0;
 }
 
-static int take_name(struct parsing *parsing, const char *text)
+static int take_name(struct run_parsing *parsing, const char *text)
 {
     if (!run_name_is_legal(text)) {
         cli_say("--name: '%s' is no name; allowed are 1 to %d letters, digits, '_', '-' and '.', not '-' or '.' first",
@@ -299,9 +201,8 @@ static unsigned required_bit(int id)
     }
 }
 
-static int take_option(const struct cli_option *option, const char *text, uint64_t number, void *context)
+int run_take_option(const struct cli_option *option, const char *text, uint64_t number, struct run_parsing *parsing)
 {
-    struct parsing *parsing = context;
     struct run_request *request = parsing->request;
     switch (option->id) {
     case OPT_CODE:
@@ -326,6 +227,11 @@ static int take_option(const struct cli_option *option, const char *text, uint64
         request->config.required |= required_bit(option->id);
         return 0;
     }
+}
+
+static int take_option(const struct cli_option *option, const char *text, uint64_t number, void *context)
+{
+    return run_take_option(option, text, number, context);
 }
 
 /*
@@ -383,7 +289,7 @@ static void set_name(struct run_request *request, const char *given)
 
 enum cli_parsed run_request_parse(struct run_request *request, int argc, char **argv)
 {
-    struct parsing parsing = {.request = request};
+    struct run_parsing parsing = {.request = request};
     int next;
     memset(request, 0, sizeof *request);
     bioxen_config_init(&request->config);
@@ -399,6 +305,16 @@ enum cli_parsed run_request_parse(struct run_request *request, int argc, char **
         return CLI_PARSED_WRONG;
     set_name(request, parsing.name);
     return CLI_PARSED;
+}
+
+int run_request_set_script(struct run_request *request, const char *path)
+{
+    request->kind = RUN_FILE;
+    request->script = request->title = path;
+    if (set_args(request, 0, NULL, 0) < 0)
+        return -1;
+    set_name(request, NULL);
+    return 0;
 }
 
 void run_request_fini(struct run_request *request)

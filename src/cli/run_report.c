@@ -290,17 +290,23 @@ static int open_and_write(const char *path, const char *text)
     return rc;
 }
 
-int run_report_write(const struct run_report *report, const struct bioxen_record *record,
-                     struct run_failure *failure)
+int run_report_put(const struct run_report *report, const char *text, struct run_failure *failure)
 {
     if (report->way == RUN_REPORT_NONE)
         return 0;
-    char *text = run_report_json(record);
     int rc = -ENOMEM;
     if (text != NULL)
         rc = report->way == RUN_REPORT_FD     ? write_text(report->fd, text)
              : report->way == RUN_REPORT_OPEN ? open_and_write(report->path, text)
                                               : replace(report, text);
-    free(text);
     return rc < 0 ? fail_report(failure, report->path, -rc) : 0;
+}
+
+int run_report_write(const struct run_report *report, const struct bioxen_record *record,
+                     struct run_failure *failure)
+{
+    char *text = report->way != RUN_REPORT_NONE ? run_report_json(record) : NULL;
+    int rc = run_report_put(report, text, failure);
+    free(text);
+    return rc;
 }

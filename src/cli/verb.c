@@ -6,7 +6,7 @@
 
 #include "common/suggest.h"
 
-const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_check, &verb_graph, &verb_daemon, &verb_doctor,
+const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_check, &verb_graph, &verb_test, &verb_daemon, &verb_doctor,
                                            &verb_help, NULL};
 
 /* Where the explanation of an option begins. */

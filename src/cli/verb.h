@@ -60,6 +60,7 @@ extern const struct cli_verb verb_run;
 extern const struct cli_verb verb_check;
 extern const struct cli_verb verb_graph;
 extern const struct cli_verb verb_doctor;
+extern const struct cli_verb verb_test;
 extern const struct cli_verb verb_daemon;
 extern const struct cli_verb verb_help;
 
