@@ -26,7 +26,8 @@ static int follow(bioxen_manager *manager, int wake_fd)
 {
     struct bioxen_event event;
     struct bioxen_error err;
-    struct pollfd ready[2] = {{.fd = bioxen_fd(manager), .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
+    struct pollfd ready[2] = {{.fd = bioxen_fd(manager), .events = POLLIN},
+                              {.fd = wake_fd, .events = POLLIN}};
     while (run_signals_caught() == 0) {
         int rc = bioxen_next(manager, &event, 0, &err);
         if (rc < 0 && rc != -EINTR) {
@@ -105,11 +106,12 @@ const struct cli_verb verb_daemon = {
     .name = "daemon",
     .arguments = "[--socket PATH]",
     .summary = "Serve on a socket path, for clients that come and go",
-    .details = "Runs in the foreground until SIGTERM, SIGINT or SIGHUP; then everything that it runs ends, and the socket is\n"
-               "removed. Only its own user and root are served. A socket that a dead daemon left is replaced.\n"
-               "\n"
-               "Exit status: 0 when it was told to end, 2 wrong usage, 125 when it could not serve (another daemon does,\n"
-               "for example), or was cut short.\n",
+    .details =
+        "Runs in the foreground until SIGTERM, SIGINT or SIGHUP; then everything that it runs ends, and the socket is\n"
+        "removed. Only its own user and root are served. A socket that a dead daemon left is replaced.\n"
+        "\n"
+        "Exit status: 0 when it was told to end, 2 wrong usage, 125 when it could not serve (another daemon does,\n"
+        "for example), or was cut short.\n",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .run = run_daemon,

@@ -9,9 +9,9 @@
 #define NO_TESTS 5
 
 /* A test that hangs is one that fails. */
-#define TIMEOUT      "1m"
-#define TIMEOUT_MS   60000u
-#define JOBS_MAX     256u
+#define TIMEOUT    "1m"
+#define TIMEOUT_MS 60000u
+#define JOBS_MAX   256u
 
 enum { OPT_JOBS = 'j', OPT_JUNIT = OPT_OF_OTHERS };
 
@@ -43,7 +43,11 @@ static const struct cli_option options[] = {
      .max = JOBS_MAX,
      .fallback = "as many as there are processors",
      .help = "how many run at a time"},
-    {.id = OPT_JUNIT, .name = "junit", .kind = CLI_FILE, .value = "FILE", .help = "write the results as JUnit's XML too"},
+    {.id = OPT_JUNIT,
+     .name = "junit",
+     .kind = CLI_FILE,
+     .value = "FILE",
+     .help = "write the results as JUnit's XML too"},
     RUN_VM_OPTIONS(TIMEOUT),
 };
 
@@ -60,7 +64,8 @@ static int parse(struct request *request, int argc, char **argv, int *next)
     request->parsing.request = &request->options;
     request->jobs = default_jobs();
     enum cli_parsed parsed = cli_parse_options(&verb_test, argc, argv, take_option, request, next);
-    if (parsed == CLI_PARSED && request->options.mount_count > 0 && request->options.config.profile != BIOXEN_FULL) {
+    if (parsed == CLI_PARSED && request->options.mount_count > 0 &&
+        request->options.config.profile != BIOXEN_FULL) {
         cli_say("--mount: needs --profile full; a restricted VM has no files");
         return CLI_PARSED_WRONG;
     }
@@ -134,12 +139,13 @@ const struct cli_verb verb_test = {
     .name = "test",
     .arguments = "[options] PATH...",
     .summary = "Run test files, each in one fresh VM",
-    .details = "PATH is a file, or a directory in which, and below, every *_test.lua is a test. A test is a script: it passes\n"
-               "when it ends well, and fails by an error, a limit, or os.exit with another status than 0. What it prints is\n"
-               "shown when it fails. Results are TAP on standard output, in the order of their names.\n"
-               "\n"
-               "Exit status: 0 when all passed; 1 when one failed; 2 wrong usage; 5 when there is no test; 125 bioxen or\n"
-               "the host could not; 126 a path cannot be read; 127 there is no such path; 128+n interrupted by a signal.\n",
+    .details =
+        "PATH is a file, or a directory in which, and below, every *_test.lua is a test. A test is a script: it\n"
+        "passes when it ends well, and fails by an error, a limit, or os.exit with another status than 0. What it prints\n"
+        "is shown when it fails. Results are TAP on standard output, in the order of their names.\n"
+        "\n"
+        "Exit status: 0 when all passed; 1 when one failed; 2 wrong usage; 5 when there is no test; 125 bioxen or\n"
+        "the host could not; 126 a path cannot be read; 127 there is no such path; 128+n interrupted by a signal.\n",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .run = run_test,

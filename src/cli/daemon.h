@@ -1,6 +1,6 @@
 /*
- * daemon.h - a daemon is this process, with an orchestrator of its own and a socket path: what bioxen daemon does in the
- * foreground. VMs, clients and their rights are bioxend's business; here is only the path, and the end.
+ * daemon.h - a daemon is this process, with an orchestrator of its own and a socket path: what bioxen daemon does in
+ * the foreground. VMs, clients and their rights are bioxend's business; here is only the path, and the end.
  */
 #ifndef BX_CLI_DAEMON_H
 #define BX_CLI_DAEMON_H

@@ -81,8 +81,7 @@ static int look_for_listener(const struct sockaddr_un *address)
     if (rc == ECONNREFUSED || rc == ENOENT)
         return CLI_OK;
     if (rc == 0 || rc == EAGAIN)
-        cli_say("daemon: a daemon serves at %s already; --socket takes another path",
-                address->sun_path);
+        cli_say("daemon: a daemon serves at %s already; --socket takes another path", address->sun_path);
     else
         cli_say("daemon: %s is in use: %s", address->sun_path, strerror(rc));
     return CLI_HOST;

@@ -1,6 +1,6 @@
 /*
- * run_table.h - the options that say what a VM is to be: in the table of each verb that makes VMs. Only initialisers are
- * here; who takes an option apart is run_options.c.
+ * run_table.h - the options that say what a VM is to be: in the table of each verb that makes VMs. Only initialisers
+ * are here; who takes an option apart is run_options.c.
  */
 #ifndef BX_CLI_RUN_TABLE_H
 #define BX_CLI_RUN_TABLE_H

@@ -1,5 +1,5 @@
 /*
- * test.h - the parts of `bioxen test`: finding test files, running each in a VM of its own, telling what became of them.
+ * test.h - the parts of `bioxen test`: finding test files, running each in a VM of its own, telling what came of it.
  */
 #ifndef BX_CLI_TEST_H
 #define BX_CLI_TEST_H
@@ -46,9 +46,9 @@ int tests_run(struct tests *tests, const struct run_request *options, unsigned j
 
 /* ---- results (test_report.c) ---- */
 
-void tests_print_plan(const struct tests *tests);
-
-/* Prints the results that are known now, in order. 0, or -1 when they cannot be written. */
+/* Both return 0, or -1 when it cannot be written, with errno. */
+int tests_print_plan(const struct tests *tests);
+/* Prints the results that are known now, in order. */
 int tests_print_new(struct tests *tests);
 
 /* All of it as JUnit's XML: malloc'd; NULL without memory. */

@@ -1,6 +1,6 @@
 /*
- * test_find.c - which files are tests. A file that is named is one, whatever it is called. Symbolic links to directories
- * are not followed, so that a search always ends, and what begins with a dot is left alone.
+ * test_find.c - which files are tests. A file that is named is one, whatever it is called. Symbolic links to
+ * directories are not followed, so that a search always ends, and what begins with a dot is left alone.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -11,9 +11,11 @@
 
 /* ---- TAP ---- */
 
-void tests_print_plan(const struct tests *tests)
+int tests_print_plan(const struct tests *tests)
 {
+    errno = 0;
     printf("TAP version 14\n1..%zu\n", tests->count);
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
 }
 
 /* A description ends at a '#', behind which TAP has directives. */
@@ -43,7 +45,8 @@ static void print_comment(const char *bytes, size_t length)
 
 static void print_failure(const struct test *test)
 {
-    printf("  ---\n  outcome: %s\n  exit_code: %d\n  ...\n", bioxen_outcome_name(test->outcome), test->exit_code);
+    printf("  ---\n  outcome: %s\n  exit_code: %d\n  ...\n", bioxen_outcome_name(test->outcome),
+           test->exit_code);
     if (test->why != NULL)
         print_comment(test->why, strlen(test->why));
     if (test->output_length > 0)
@@ -83,12 +86,22 @@ static void put_xml(FILE *out, const char *bytes, size_t length)
     for (size_t i = 0; valid != NULL && i < length; i++) {
         unsigned char c = (unsigned char)valid[i];
         switch (c) {
-        case '<': fputs("&lt;", out); break;
-        case '>': fputs("&gt;", out); break;
-        case '&': fputs("&amp;", out); break;
-        case '"': fputs("&quot;", out); break;
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
         case '\n':
-        case '\t': fputc(c, out); break;
+        case '\t':
+            fputc(c, out);
+            break;
         default:
             if (c < 0x20)
                 fputs("\xef\xbf\xbd", out);
@@ -111,8 +124,8 @@ static void put_case(FILE *out, const struct test *test)
     fprintf(out, "\" time=\"%.3f\">\n", (double)test->wall_us / 1e6);
     if (test->state == TEST_FAILED) {
         const char *element = test->outcome == BIOXEN_OUTCOME_INTERNAL ? "error" : "failure";
-        fprintf(out, "      <%s type=\"%s\" message=\"exit status %d\">", element, bioxen_outcome_name(test->outcome),
-                test->exit_code);
+        fprintf(out, "      <%s type=\"%s\" message=\"exit status %d\">", element,
+                bioxen_outcome_name(test->outcome), test->exit_code);
         put_text(out, test->why != NULL ? test->why : "");
         fprintf(out, "</%s>\n", element);
     } else if (test->state != TEST_PASSED) {
@@ -127,7 +140,8 @@ static void put_case(FILE *out, const struct test *test)
 }
 
 /* Of those that were told of: an interrupted run may have failures that were not. */
-static void count(const struct tests *tests, size_t *failed, size_t *broken, size_t *not_run, uint64_t *wall_us)
+static void count(const struct tests *tests, size_t *failed, size_t *broken, size_t *not_run,
+                  uint64_t *wall_us)
 {
     for (size_t i = 0; i < tests->count; i++) {
         const struct test *test = &tests->list[i];
@@ -148,10 +162,11 @@ char *tests_junit(const struct tests *tests)
     if (out == NULL)
         return NULL;
     count(tests, &failed, &broken, &not_run, &wall_us);
-    fprintf(out,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"bioxen\" tests=\"%zu\" "
-            "failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.3f\">\n",
-            tests->count, failed, broken, not_run, (double)wall_us / 1e6);
+    fprintf(
+        out,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"bioxen\" tests=\"%zu\" "
+        "failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.3f\">\n",
+        tests->count, failed, broken, not_run, (double)wall_us / 1e6);
     for (size_t i = 0; i < tests->count; i++)
         put_case(out, &tests->list[i]);
     fputs("  </testsuite>\n</testsuites>\n", out);

@@ -141,7 +141,8 @@ static void finish(struct runner *runner, struct test **place, const struct biox
 static void take_event(struct runner *runner, const struct bioxen_event *event)
 {
     bool is_answer = event->type == BIOXEN_EVENT_CREATED || event->type == BIOXEN_EVENT_REFUSED;
-    struct test **place = find(runner, is_answer ? TEST_STARTING : TEST_RUNS, is_answer ? event->request : event->vm);
+    struct test **place =
+        find(runner, is_answer ? TEST_STARTING : TEST_RUNS, is_answer ? event->request : event->vm);
     if (place == NULL)
         return;
     switch (event->type) {
@@ -154,12 +155,17 @@ static void take_event(struct runner *runner, const struct bioxen_event *event)
         *place = NULL;
         runner->busy--;
         break;
-    case BIOXEN_EVENT_OUTPUT: keep_output(*place, event->bytes); break;
+    case BIOXEN_EVENT_OUTPUT:
+        keep_output(*place, event->bytes);
+        break;
     case BIOXEN_EVENT_NEED: /* only where its directory cannot be opened; the library answers else */
         (void)bioxen_answer_no_module(runner->manager, event->vm, "\n\tits directory cannot be opened", NULL);
         break;
-    case BIOXEN_EVENT_DEATH: finish(runner, place, &event->record); break;
-    default: break;
+    case BIOXEN_EVENT_DEATH:
+        finish(runner, place, &event->record);
+        break;
+    default:
+        break;
     }
 }
 
@@ -220,8 +226,7 @@ static int run_all(struct runner *runner)
         cli_say("cannot watch for signals: %s", strerror(-runner->wake_fd));
         return CLI_HOST;
     }
-    tests_print_plan(runner->tests);
-    return follow(runner);
+    return tests_print_plan(runner->tests) == 0 ? follow(runner) : cannot_print();
 }
 
 int tests_run(struct tests *tests, const struct run_request *options, unsigned jobs)
