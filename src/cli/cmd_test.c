@@ -141,8 +141,8 @@ const struct cli_verb verb_test = {
     .summary = "Run test files, each in one fresh VM",
     .details =
         "PATH is a file, or a directory in which, and below, every *_test.lua is a test. A test is a script: it\n"
-        "passes when it ends well, and fails by an error, a limit, or os.exit with another status than 0. What it prints\n"
-        "is shown when it fails. Results are TAP on standard output, in the order of their names.\n"
+        "passes when it ends well, and fails by an error, a limit, or os.exit with another status than 0. What it\n"
+        "prints is shown when it fails. Results are TAP on standard output, in the order of their names.\n"
         "\n"
         "Exit status: 0 when all passed; 1 when one failed; 2 wrong usage; 5 when there is no test; 125 bioxen or\n"
         "the host could not; 126 a path cannot be read; 127 there is no such path; 128+n interrupted by a signal.\n",
