@@ -99,10 +99,12 @@ static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
 {
     if (spawn->profile > JW_FULL)
         return "unknown profile";
-    if (!all_zero(spawn->pad, sizeof spawn->pad) || spawn->pad2 != 0)
+    if (!all_zero(spawn->pad, sizeof spawn->pad))
         return "bytes where none belong";
-    if (spawn->attach > 1 || (spawn->net == 0 && spawn->attach != 0) || (spawn->attach == 0 && spawn->group != 0))
-        return "a net without a number, or a group without a net";
+    if (spawn->attach > 1 || (spawn->net == 0 && spawn->attach != 0) || (spawn->attach == 0 && (spawn->group != 0 || spawn->low_port != 0)))
+        return "a net without a number, or a group or a port without a net";
+    if (spawn->low_port >= JW_LOW_PORTS)
+        return "a low port is out of range";
     if (!text_sound(spawn->hostname, sizeof spawn->hostname) || !bx_name_sound(spawn->hostname))
         return "the host name is not 1 to 63 letters, digits, '_', '-' or '.'";
     const char *wrong = check_limits(spawn);
@@ -119,7 +121,7 @@ static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
 
 static const char *check_attach(const struct jw_attach *attach)
 {
-    return attach->pad == 0 ? NULL : "bytes where none belong";
+    return attach->low_port < JW_LOW_PORTS ? NULL : "a low port is out of range";
 }
 
 static const char *check_wire(const struct jw_wire *wire)

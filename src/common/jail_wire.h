@@ -78,15 +78,15 @@ struct jw_spawn {
      * net to live in, which is made when there is none; it outlives the VM, until JW_DROP.
      */
     uint32_t net;
-    uint32_t group;         /* with `attach`: as in jw_attach */
-    uint32_t pad2;
+    uint32_t group;         /* with `attach`: as in jw_attach, both */
+    uint32_t low_port;
     char hostname[BX_NAME_MAX + 1];
     struct jw_mount mounts[BX_MOUNTS_MAX];
 };
 
 struct jw_attach {
     uint32_t group; /* the default network that it belongs to; 0: it may talk over wires only */
-    uint32_t pad;
+    uint32_t low_port; /* 1..1023: it may also bind ports from here on; 0: none below 1024 */
 };
 
 enum jw_protocol { JW_TCP = 6, JW_UDP = 17 };
@@ -99,6 +99,7 @@ struct jw_wire {
     uint8_t on;        /* 1: permit; 0: forbid again. What is the case already is an error */
 };
 
+#define JW_LOW_PORTS 1024u /* where ports begin that everybody may bind */
 #define JW_WIRES_MAX 160
 
 struct jw_wires {

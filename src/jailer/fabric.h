@@ -51,6 +51,7 @@ struct net {
     int ns;                /* the namespace */
     uint32_t slot;         /* 0: not attached */
     uint32_t group;        /* 0: none */
+    uint32_t low_port;     /* from which on its VM may bind, when it is attached; 0: from 1024 */
     bool classes;          /* its interface has classes of traffic */
     struct between *wires[2], *shapes[2];
 };

@@ -297,6 +297,17 @@ static int wait_until_alive(struct fabric *fabric, const struct net *net)
     return -ETIMEDOUT;
 }
 
+/* A port that the topology's author gave a VM may be one that else takes a capability, which no VM has. */
+static int permit_low_ports(const struct sb_host *host, const struct net *net, struct sb_error *err)
+{
+    char text[16];
+    if (net->low_port == 0)
+        return 0;
+    snprintf(text, sizeof text, "%u", net->low_port);
+    int rc = sb_host_net_setting(host, "ipv4/ip_unprivileged_port_start", text);
+    return rc == 0 ? 0 : fabric_fail(err, -rc, "cannot permit a port below 1024 (/proc/sys is not writable here)");
+}
+
 static int set_up_ends(struct fabric *fabric, const struct sb_host *host, const struct net *net, struct sb_error *err)
 {
     int back;
@@ -304,6 +315,8 @@ static int set_up_ends(struct fabric *fabric, const struct sb_host *host, const 
     if (rc != 0)
         return rc;
     rc = set_up_vm(fabric, net);
+    if (rc == 0)
+        rc = permit_low_ports(host, net, err);
     int rc2 = fabric_return(back, err);
     if (rc == 0)
         rc = rc2;

@@ -70,6 +70,8 @@ static int attach(struct jailer *jailer, const struct jw_request *request, uint3
     struct net *net = nets_get(jailer, request->vm, err);
     if (net == NULL)
         return -err->code;
+    if (net->slot == 0)
+        net->low_port = request->attach.low_port;
     int rc = fabric_attach(&jailer->fabric, &jailer->host, net, request->attach.group, err);
     if (rc == 0)
         *address = fabric_address(net);

@@ -118,8 +118,10 @@ static int ready_net(struct jailer *jailer, const struct jw_spawn *spawn, struct
     if (net == NULL)
         return -err->code;
     int rc = 0;
-    if (spawn->attach && net->slot == 0)
+    if (spawn->attach && net->slot == 0) {
+        net->low_port = spawn->low_port;
         rc = fabric_attach(&jailer->fabric, &jailer->host, net, spawn->group, err);
+    }
     if (rc == 0)
         *out = net;
     else if (fresh)

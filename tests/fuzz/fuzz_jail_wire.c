@@ -8,6 +8,7 @@ static void check_spawn(const struct jw_spawn *spawn, unsigned fds)
 {
     PROMISE(spawn->profile == JW_RESTRICTED || spawn->profile == JW_FULL);
     PROMISE(spawn->mount_count <= BX_MOUNTS_MAX && fds == 3u + spawn->mount_count);
+    PROMISE(spawn->low_port < JW_LOW_PORTS && (spawn->attach == 1 || spawn->low_port == 0));
     PROMISE(spawn->mount_count == 0 || spawn->profile == JW_FULL);
     PROMISE(spawn->memory_bytes >= BX_MEMORY_MIN && spawn->pids >= 1 && spawn->cpus_milli >= 10);
     PROMISE(memchr(spawn->hostname, '\0', sizeof spawn->hostname) != NULL);
@@ -22,6 +23,8 @@ static void check_net(const struct jw_request *request, unsigned fds)
 {
     PROMISE(fds == 0);
     PROMISE(request->tag != 0 && (request->vm != 0) == (request->type == JW_ATTACH || request->type == JW_DROP));
+    if (request->type == JW_ATTACH)
+        PROMISE(request->attach.low_port < JW_LOW_PORTS);
     if (request->type == JW_WIRES) {
         PROMISE(request->wires.count >= 1 && request->wires.count <= JW_WIRES_MAX);
         for (unsigned i = 0; i < request->wires.count; i++) {

@@ -206,8 +206,8 @@ class Jailer:
         self.wait((DEATH,), vm.number)
         self.vms.pop(vm.number).close()
 
-    def attach(self, net: int, group: int = 0) -> str:
-        reply = self.ask(ATTACH, net, struct.pack("<2I", group, 0))
+    def attach(self, net: int, group: int = 0, low_port: int = 0) -> str:
+        reply = self.ask(ATTACH, net, struct.pack("<2I", group, low_port))
         return str(ipaddress.ip_address(struct.unpack("<I", reply.body[:4])[0]))
 
     def drop(self, net: int) -> None:

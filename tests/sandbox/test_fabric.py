@@ -97,6 +97,18 @@ def test_pair(jailer: Jailer, profile: int) -> None:
     assert attempt(jailer, 1, targets, profile) == ["b", "b", REFUSED, REFUSED, REFUSED, REFUSED]
 
 
+def test_ports_below_1024_are_given_by_name(jailer: Jailer) -> None:
+    """A VM binds the low port that it was given, and those above, and none below; another one none at all."""
+    code = """local s = require "socket"
+    for port in ("79 80 1023 1024"):gmatch("%d+") do print(port, (s.bind("*", tonumber(port)))  and "yes" or "no") end"""
+    for net, low_port, first in ((1, 80, 80), (2, 0, 1024), (3, 1, 1)):
+        jailer.attach(net, low_port=low_port)
+        vm = jailer.spawn(code, net)
+        for port in (79, 80, 1023, 1024):
+            assert vm.line() == f"{port}\t{'yes' if port >= first else 'no'}"
+        jailer.kill(vm)
+
+
 def test_every_pair(jailer: Jailer) -> None:
     """What is wired works, and what is not wired is refused: each pair, both directions, two ports, two protocols."""
     nets, ports = range(1, 7), (1500, 40000)

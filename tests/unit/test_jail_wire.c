@@ -319,7 +319,7 @@ static void test_net_heads(void **state)
 static void test_wires(void **state)
 {
     (void)state;
-    NET_WRONG_WITH(JW_ATTACH, attach.pad, 1);
+    NET_WRONG_WITH(JW_ATTACH, attach.low_port, 1024);
     NET_WRONG_WITH(JW_WIRES, wires.pad, 1);
     NET_WRONG_WITH(JW_WIRES, wires.count, 0);
     NET_WRONG_WITH(JW_WIRES, wires.count, 1);
