@@ -101,7 +101,8 @@ static const char *check_spawn(const struct jw_spawn *spawn, unsigned fds)
         return "unknown profile";
     if (!all_zero(spawn->pad, sizeof spawn->pad))
         return "bytes where none belong";
-    if (spawn->attach > 1 || (spawn->net == 0 && spawn->attach != 0) || (spawn->attach == 0 && (spawn->group != 0 || spawn->low_port != 0)))
+    if (spawn->attach > 1 || (spawn->net == 0 && spawn->attach != 0) ||
+        (spawn->attach == 0 && (spawn->group != 0 || spawn->low_port != 0)))
         return "a net without a number, or a group or a port without a net";
     if (spawn->low_port >= JW_LOW_PORTS)
         return "a low port is out of range";
