@@ -5,13 +5,15 @@
  * the heap are given back, and the heap counts for less than its length from then on. How much less is a
  * lower bound, made of malloc's own figures: each free piece is whole pages but for two at most. Every block that
  * malloc hands out then may fill a hole, and counts; that others are freed does not make up for it, because their
- * pages stay.
+ * pages stay. All of that counts pages, so there must be no larger ones: where the kernel makes huge pages by itself,
+ * the first byte of a hole would take two megabytes.
  */
 #include "footprint.h"
 
 #include <malloc.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define PAGE 4096u
@@ -21,6 +23,7 @@
 
 void vm_footprint_init(struct vm_footprint *footprint)
 {
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* it fails where there are none */
     uintptr_t now = (uintptr_t)sbrk(0);
     *footprint = (struct vm_footprint){.start = now, .end = now, .filled = VM_ALL_OF_IT};
 }

@@ -254,13 +254,14 @@ def test_a_signal_to_the_cli_at_any_moment(bx_any: Bioxen, name: str, status: in
         hostview.assert_nothing_left(before, bx_any.scratch)
 
 
+@pytest.mark.root
 def test_network_namespaces_do_not_pile_up(bx: Bioxen) -> None:
     def count() -> int:
         match = re.search(r"^net_namespace\s+(\d+)", Path("/proc/slabinfo").read_text(), re.M)
         return int(match.group(1)) if match else -1
 
-    if os.getuid() != 0 or not os.path.exists("/proc/slabinfo") or count() < 0:
-        pytest.skip("network namespaces cannot be counted here")
+    if not os.path.exists("/proc/slabinfo") or count() < 0:
+        pytest.skip("this kernel does not count network namespaces in /proc/slabinfo")
     before = count()
     for _ in range(100):
         bx.eval("print(1)", report=False)

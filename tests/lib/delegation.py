@@ -15,7 +15,8 @@ FILES = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")
 
 
 def can_delegate() -> bool:
-    return os.getuid() == 0 and all(place_for_groups(name) for name in CONTROLLERS)
+    """Has root groups to hand over? (Nobody else is asked: that a test needs root is another reason not to run it.)"""
+    return os.getuid() != 0 or all(place_for_groups(name) for name in CONTROLLERS)
 
 
 def make(path: Path, user: int) -> None:

@@ -270,6 +270,11 @@ def test_swap_is_in_the_limit(jail: Inside) -> None:
         pytest.skip("this kernel does not account swap")
 
 
+def test_no_huge_pages(jail: Inside) -> None:
+    """Where the kernel makes them by itself, the first byte of a hole in the heap would count as two megabytes."""
+    assert jail.vm.status().get("THP_enabled", "0") == "0"
+
+
 def test_pids_group(jail: Inside) -> None:
     assert read_number(groups_of(jail, "pids") / "pids.max") == 7
 
