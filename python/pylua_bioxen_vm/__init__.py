@@ -11,19 +11,20 @@
 
 import logging
 
-from .errors import (BioxenError, ConversionError, HostError, LuaError, LuaSyntaxError, SandboxViolation, VMDied,
-                     VMExists, VMMemoryError, VMNotFound, VMTimeoutError)
+from .errors import (BioxenError, ConversionError, Fault, HostError, LuaError, LuaSyntaxError, PeerError,
+                     SandboxViolation, TopologyError, VMDied, VMExists, VMMemoryError, VMNotFound, VMTimeoutError)
 from .events import Event, EventStream
 from .futures import CallFuture
 from .manager import VMManager
+from .peers import PeerFuture
 from .records import DeathRecord, Limit, Stats
 from .version import VERSION
 from .vm import VM
 
 __all__ = [
-    "BioxenError", "CallFuture", "ConversionError", "DeathRecord", "Event", "EventStream", "HostError", "Limit", "LuaError",
-    "LuaSyntaxError", "SandboxViolation", "Stats", "VM", "VMDied", "VMExists", "VMManager", "VMMemoryError", "VMNotFound",
-    "VMTimeoutError",
+    "BioxenError", "CallFuture", "ConversionError", "DeathRecord", "Event", "EventStream", "Fault", "HostError", "Limit",
+    "LuaError", "LuaSyntaxError", "PeerError", "PeerFuture", "SandboxViolation", "Stats", "TopologyError", "VM", "VMDied",
+    "VMExists", "VMManager", "VMMemoryError", "VMNotFound", "VMTimeoutError",
 ]
 __version__ = VERSION
 

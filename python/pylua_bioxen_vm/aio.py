@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
 from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Iterable, Mapping, TypeVar
 
-from . import spec, units
+from . import peers, spec, units
 from . import manager as sync
 from .events import Event
 from .records import DeathRecord, Stats
@@ -50,6 +49,60 @@ class VM:
         return await asyncio.wrap_future(self.sync.submit_call(name, *args, timeout=timeout,
                                                                on_stdout=_in_loop(on_stdout),
                                                                on_stderr=_in_loop(on_stderr)))
+
+    async def start_server(self, port: int, *, timeout: units.Time | None = None) -> None:
+        """As VM.start_server; the same goes for those that follow."""
+        await self._drive(peers.start_server(self.sync, port, self.sync._end(timeout)))
+
+    async def accept_connections(self, timeout: units.Time | None = 0) -> list[str]:
+        return await self._drive(peers.accept_connections(self.sync, self.sync._end(timeout)))
+
+    async def connect_to(self, host: str | VM | SyncVM, port: int, *, timeout: units.Time | None = None) -> str:
+        return await self._drive(peers.connect_to(self.sync, _host(host), port, self.sync._end(timeout)))
+
+    async def establish_p2p_with(self, other: VM | SyncVM, *, timeout: units.Time | None = None) -> None:
+        await self._drive(peers.establish_p2p(self.sync, _plain(other), self.sync._end(timeout)))
+
+    async def send_message(self, message: Any, *, to: str | VM | SyncVM | None = None,
+                           timeout: units.Time | None = None) -> None:
+        target = None if to is None else _host(to)
+        await self._drive(peers.send(self.sync, message, target, self.sync._end(timeout)))
+
+    async def send_data(self, data: str | bytes | bytearray | memoryview, *, to: str | VM | SyncVM | None = None,
+                        timeout: units.Time | None = None) -> None:
+        await self.send_message(peers.check_data(data), to=to, timeout=timeout)
+
+    async def receive_message(self, timeout: units.Time | None = None) -> Any:
+        return (await self.receive_from(timeout))[1]
+
+    async def receive_from(self, timeout: units.Time | None = None) -> tuple[str, Any]:
+        return await self._drive(peers.receive(self.sync, self.sync._end(timeout)))
+
+    async def broadcast(self, message: Any, *, timeout: units.Time | None = None) -> list[str]:
+        return await self._drive(peers.broadcast(self.sync, message, self.sync._end(timeout)))
+
+    async def _drive(self, steps: peers.Steps[T]) -> T:
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    result = await self._perform(step)
+                except BaseException as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def _perform(self, step: peers.Step) -> Any:
+        if isinstance(step, peers.Ask):
+            return await asyncio.wrap_future(step.submit())
+        if not isinstance(step, peers.Wait):
+            return await self._manager._run(step)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(step.settled()), step.seconds)
+        except asyncio.TimeoutError:
+            raise concurrent.futures.TimeoutError from None
 
     def interrupt(self) -> None:
         """Ends whatever it runs now. Does not wait."""
@@ -94,6 +147,14 @@ class VM:
         return f"<aio {self.sync!r}>"
 
 
+def _plain(vm: VM | SyncVM) -> SyncVM:
+    return vm.sync if isinstance(vm, VM) else vm
+
+
+def _host(host: str | VM | SyncVM) -> str | SyncVM:
+    return host if isinstance(host, str) else _plain(host)
+
+
 def _in_loop(callback: OnOutput | None) -> OnOutput | None:
     return None if callback is None else _LoopCall(asyncio.get_running_loop(), callback)
 
@@ -112,10 +173,11 @@ class _LoopCall:
 class VMManager:
     """As pylua_bioxen_vm.VMManager. Use it in an async with statement, or await shutdown_all()."""
 
-    def __init__(self, *, programs: str | os.PathLike[str] | None = None) -> None:
-        self.sync = sync.VMManager(programs=programs)
+    def __init__(self, *, programs: spec.Path | None = None, socket: spec.Path | None = None) -> None:
+        self.sync = sync.VMManager(programs=programs, socket=socket)
         self._threads = concurrent.futures.ThreadPoolExecutor(_STARTERS, "bioxen-aio")
         self._vms: dict[str, VM] = {}
+        self._started: set[asyncio.Task[Any]] = set()  # a loop does not keep its tasks
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
@@ -125,11 +187,12 @@ class VMManager:
                         cpu_time: units.Time | None = None, pids: int | None = None,
                         output_limit: units.Size | None = None, env: Mapping[str, str] | None = None,
                         args: Iterable[str | bytes] = (), mounts: Iterable[spec.Mount] = (),
-                        script: spec.Path | None = None, log_limit: units.Size = spec.LOG_LIMIT) -> VM:
+                        script: spec.Path | None = None, log_limit: units.Size = spec.LOG_LIMIT,
+                        networked: bool | None = None) -> VM:
         def create() -> SyncVM:
             return self.sync.create_vm(name, profile=profile, memory=memory, cpus=cpus, timeout=timeout,
                                        cpu_time=cpu_time, pids=pids, output_limit=output_limit, env=env, args=args,
-                                       mounts=mounts, script=script, log_limit=log_limit)
+                                       mounts=mounts, script=script, log_limit=log_limit, networked=networked)
 
         started = self._threads.submit(create)
         try:
@@ -153,6 +216,29 @@ class VMManager:
 
     def get(self, name: str) -> VM:
         return self._wrap(self.sync.get(name))
+
+    def start_server_vm(self, name: str, port: int) -> asyncio.Task[Any]:
+        """As VMManager.start_server_vm; the task can be awaited. The same goes for those that follow."""
+        return self._start(name, lambda vm: peers.serve(vm, peers.check_port(port)))
+
+    def start_client_vm(self, name: str, host: str | VM | SyncVM, port: int, message: Any) -> asyncio.Task[Any]:
+        return self._start(name, lambda vm: peers.send_once(vm, _host(host), peers.check_port(port), message))
+
+    def start_p2p_vm(self, name: str, port: int, host: str | VM | SyncVM, peer_port: int) -> asyncio.Task[Any]:
+        return self._start(name, lambda vm: peers.join(vm, peers.check_port(port), _host(host),
+                                                       peers.check_port(peer_port)))
+
+    def _start(self, name: str, steps: Callable[[SyncVM], peers.Steps[Any]]) -> asyncio.Task[Any]:
+        vm = self.get(name)
+        task = asyncio.get_running_loop().create_task(vm._drive(steps(vm.sync)))
+        self._started.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._started.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody need look at it
 
     async def map(self, code: str | bytes, items: Iterable[Any], *, workers: int | None = None,
                   timeout: units.Time | None = None, on_progress: Callable[[int, int], object] | None = None,

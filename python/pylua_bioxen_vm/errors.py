@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from typing import Any, Sequence
 
@@ -64,6 +65,10 @@ class VMExists(BioxenError):
     """There is a VM of that name already."""
 
 
+class PeerError(BioxenError, ConnectionError):
+    """Another VM cannot be talked to: nobody serves there, it is not connected, it has ended. The message says it."""
+
+
 class HostError(BioxenError):
     """The host cannot do what is asked; the message says why, and what to do."""
 
@@ -104,6 +109,56 @@ class SandboxViolation(VMDied):
     def __init__(self, message: str = "", *, record: DeathRecord | None = None, vm: str = "", output: str = "") -> None:
         super().__init__(message, record=record, vm=vm, output=output)
         self.syscall = record.syscall if record else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """Something that is wrong with a topology file, or to be warned of, and where."""
+
+    file: str
+    is_error: bool
+    line: int  #: from 1
+    column: int  #: in characters, from 1
+    width: int  #: characters that it is about
+    message: str
+    suggestion: str | None  #: what to do
+    script: str | None  #: a script that it is about, as the file names it
+    script_line: int
+    script_text: str | None  #: that line of the script
+
+    def __str__(self) -> str:
+        kind = "error" if self.is_error else "warning"
+        where = f" ({self.script}:{self.script_line})" if self.script and self.script_line else ""
+        hint = f" ({self.suggestion})" if self.suggestion else ""
+        return f"{self.file}:{self.line}:{self.column}: {kind}: {self.message}{where}{hint}"
+
+
+class TopologyError(BioxenError):
+    """A topology file is wrong; nothing of it was started. `errors` has all that is wrong, in the order of the file."""
+
+    errors: tuple[Fault, ...]
+
+    def __init__(self, message: str = "", *, errors: Sequence[Fault] = (), vm: str = "", output: str = "") -> None:
+        super().__init__(message, vm=vm, output=output)
+        self.errors = tuple(errors)
+
+    @property
+    def file(self) -> str:
+        return self.errors[0].file if self.errors else ""
+
+    @property
+    def line(self) -> int:
+        """Of the first; the same goes for column."""
+        return self.errors[0].line if self.errors else 0
+
+    @property
+    def column(self) -> int:
+        return self.errors[0].column if self.errors else 0
+
+
+def faults_text(faults: Sequence[Fault], omitted: int) -> str:
+    more = [f"and {omitted} more"] if omitted else []
+    return "\n".join([*map(str, faults), *more])
 
 
 def text(runs: Sequence[tuple[int, bytes]]) -> str:

@@ -1,8 +1,10 @@
-"""VMManager: a private orchestrator, and the VMs that it runs."""
+"""VMManager: an orchestrator, private or a daemon's, and the VMs that it runs."""
 
 from __future__ import annotations
 
 import atexit
+import collections
+import contextlib
 import logging
 import os
 import signal
@@ -10,13 +12,14 @@ import threading
 import warnings
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping
 
-from . import _core, futures, programs, spec, units
+from . import _core, futures, peers, programs, spec, topology, units
 from . import vm as vm_module
-from .errors import BioxenError, VMExists, VMNotFound, forgotten
+from .errors import BioxenError, Fault, VMExists, VMNotFound, forgotten
 from .events import Event, EventStream, Publisher
 from .mapping import Mapper
+from .peers import PeerFuture
 from .records import death_record
 from .vm import GRACE, VM
 
@@ -108,13 +111,23 @@ def _finalize(runtime: _Runtime) -> None:
         runtime.close()
 
 
+def _place(programs: spec.Path | None, socket: spec.Path | None) -> tuple[bytes, bool]:
+    """Where the orchestrator is, and whether it is a daemon's."""
+    if socket is None:
+        return os.fsencode(find_programs(programs)), False
+    if programs is not None:
+        raise ValueError("programs: a daemon, which socket= joins, has its own")
+    return os.fsencode(socket), True
+
+
 class VMManager:
     """Makes VMs and looks after them. They end with it: use it in a with statement, or call shutdown_all()."""
 
-    def __init__(self, *, programs: str | os.PathLike[str] | None = None) -> None:
-        """`programs` is the directory of bioxend, bioxen-jailer and bioxen-vm; they are found by default."""
-        directory = find_programs(programs)
-        self._runtime = _Runtime(_core.open(os.fsencode(directory)))
+    def __init__(self, *, programs: spec.Path | None = None, socket: spec.Path | None = None) -> None:
+        """`programs` is the directory of bioxend, bioxen-jailer and bioxen-vm; they are found by default. With `socket`
+        it joins the daemon that listens there, in place of an orchestrator of its own."""
+        self._where, self._joins = _place(programs, socket)
+        self._runtime = _Runtime((_core.join if self._joins else _core.open)(self._where))
         self._core = self._runtime.core
         self._publisher: Publisher = self._runtime.publisher
         self._vms: dict[str, VM] = {}
@@ -122,6 +135,9 @@ class VMManager:
         self._reserved: set[str] = set()
         self._expected: set[int] = set()  # lives whose death is to be told
         self._early: dict[int, tuple[dict[str, Any] | None]] = {}  # deaths of lives that nobody has a handle of yet
+        self._ports: peers.Ports = peers.Ports()
+        self._links: peers.Links = peers.Links()
+        self._receivers: collections.Counter[int] = collections.Counter()  # calls that wait for a message, by life
         self._lock = threading.Lock()
         self._dispatching = False
         _managers.add(self)
@@ -136,11 +152,13 @@ class VMManager:
                   cpu_time: units.Time | None = None, pids: int | None = None,
                   output_limit: units.Size | None = None, env: Mapping[str, str] | None = None,
                   args: Iterable[str | bytes] = (), mounts: Iterable[spec.Mount] = (),
-                  script: spec.Path | None = None, log_limit: units.Size = spec.LOG_LIMIT) -> VM:
+                  script: spec.Path | None = None, log_limit: units.Size = spec.LOG_LIMIT,
+                  networked: bool | None = None) -> VM:
         """Makes a VM, and returns when it runs. `timeout` is the default time of each call to it. A limit that is given
-        and that the host cannot enforce is a HostError."""
+        and that the host cannot enforce is a HostError. `networked`: True is in the manager's network from its start,
+        None from the first call that needs it, and False never is."""
         wanted = spec.make(name, profile, memory, cpus, timeout, cpu_time, pids, output_limit, env, args, mounts, script,
-                           log_limit)
+                           log_limit, networked)
         life = self._start(wanted)
         vm = VM(self, wanted, life)
         self._adopt(vm, life, "created")
@@ -189,15 +207,45 @@ class VMManager:
             life = self._runtime.lives.pop(serial)
             if vm is not None and self._vms.get(vm.name) is vm and vm._life is life:
                 del self._vms[vm.name]
+        if vm is not None:
+            self._part(life, vm.name)
         name = raw["name"] if raw is not None else (vm.name if vm is not None else "?")
         record = None if raw is None else death_record(raw, vm.restarts if vm is not None else 0)
         log.info("VM %s: %s", name, record if record is not None else "the orchestrator is gone")
         self._publisher.publish(Event("died", name, record))
 
+    def _part(self, life: _core.Life, name: str) -> None:
+        """Those that wait for a message of it look up: any request makes them."""
+        for peer in self._links.drop(life, name):
+            with self._lock:
+                waits = self._receivers[peer.serial] > 0
+                reference = self._by_serial.get(peer.serial)
+            vm = reference() if reference is not None and waits else None
+            if vm is not None:
+                with contextlib.suppress(BioxenError):
+                    vm.submit("")
+
+    @contextlib.contextmanager
+    def _receiver(self, life: _core.Life) -> Iterator[None]:
+        with self._lock:
+            self._receivers[life.serial] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._receivers[life.serial] -= 1
+                if self._receivers[life.serial] <= 0:
+                    del self._receivers[life.serial]
+
     def _living(self, name: str) -> VM | None:
         """The lock is held. One that has died is not there any more, though its death may not have been told yet."""
         vm = self._vms.get(name)
         return vm if vm is not None and not vm._life.dead else None
+
+    def _known(self, name: str) -> VM | None:
+        """The VM of that name; it may have died just now."""
+        with self._lock:
+            return self._vms.get(name)
 
     @property
     def vms(self) -> dict[str, VM]:
@@ -213,6 +261,23 @@ class VMManager:
             raise VMNotFound(f"there is no VM '{name}'", vm=name)
         return vm
 
+    # ---- VMs that talk to each other ----
+
+    def start_server_vm(self, name: str, port: int) -> PeerFuture:
+        """Has a VM listen on a port. The future's result is the first message that comes, which the VM's
+        receive_message still returns."""
+        return PeerFuture(peers.serve(self.get(name), peers.check_port(port)))
+
+    def start_client_vm(self, name: str, host: str | VM, port: int, message: Any) -> PeerFuture:
+        """Has a VM connect to a port, and send a message. The future's result, when that is done, is the name of the VM
+        that serves the port."""
+        return PeerFuture(peers.send_once(self.get(name), host, peers.check_port(port), message))
+
+    def start_p2p_vm(self, name: str, port: int, host: str | VM, peer_port: int) -> PeerFuture:
+        """Has a VM listen on a port, and connect to another's. The future's result, when that is done, is the name of
+        the VM that serves the other port."""
+        return PeerFuture(peers.join(self.get(name), peers.check_port(port), host, peers.check_port(peer_port)))
+
     # ---- many at once ----
 
     def map(self, code: str | bytes, items: Iterable[Any], *, workers: int | None = None,
@@ -223,6 +288,13 @@ class VMManager:
         total)` is called after each; `options` are create_vm's. The first error ends the rest and is raised."""
         mapper = Mapper(self, code, list(items), timeout, on_progress, options)
         return mapper.run(workers)
+
+    # ---- topologies ----
+
+    def check(self, file: spec.Path) -> list[Fault]:
+        """What is to be warned of in a topology file; TopologyError with all that is wrong with it. Starts nothing."""
+        self._check_open()
+        return topology.check(self._where, self._joins, topology.read(file))[1]
 
     # ---- looking on ----
 

@@ -16,6 +16,7 @@ Mount = Union[str, Tuple[Path, str], Tuple[Path, str, str]]
 MEMORY, CPUS, PIDS, OUTPUT_LIMIT, LOG_LIMIT = 64 << 20, 1000, 16, 10 << 20, 1 << 20
 SCRIPT_MAX = 64 << 20
 _PROFILES = {"restricted": _core.RESTRICTED, "full": _core.FULL}
+_NETWORKS = {True: _core.NETWORK_SHARED, None: _core.NETWORK_LATE, False: _core.NETWORK_NONE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Spec:
     script: str | None
     timeout: float | None
     log_limit: int
+    networked: bool | None
 
 
 def _bytes(value: str | bytes, what: str) -> bytes:
@@ -66,7 +68,7 @@ def make(name: str, profile: str = "restricted", memory: units.Size | None = Non
          cpus: int | float | str | None = None, timeout: units.Time | None = None, cpu_time: units.Time | None = None,
          pids: int | None = None, output_limit: units.Size | None = None, env: Mapping[str, str] | None = None,
          args: Iterable[str | bytes] = (), mounts: Iterable[Mount] = (), script: Path | None = None,
-         log_limit: units.Size = LOG_LIMIT) -> Spec:
+         log_limit: units.Size = LOG_LIMIT, networked: bool | None = None) -> Spec:
     """A limit that is given by name is required: a host that cannot enforce it refuses the VM."""
     if not isinstance(name, str):
         raise TypeError(f"a VM's name is a str, not {name!r}")
@@ -75,6 +77,8 @@ def make(name: str, profile: str = "restricted", memory: units.Size | None = Non
     required = sum(flag for flag, value in ((_core.REQUIRE_MEMORY, memory), (_core.REQUIRE_CPUS, cpus),
                                             (_core.REQUIRE_PIDS, pids), (_core.REQUIRE_CPU_TIME, cpu_time))
                    if value is not None)
+    if networked is not None and not isinstance(networked, bool):
+        raise TypeError(f"networked: {networked!r} is neither a bool nor None")
     found = tuple(_mount(mount) for mount in mounts)
     if found and profile != "full":
         raise ValueError("mounts: only a VM of profile 'full' can have mounts")
@@ -87,7 +91,8 @@ def make(name: str, profile: str = "restricted", memory: units.Size | None = Non
         pids=PIDS if pids is None else units.count(pids, "pids"),
         output_limit=OUTPUT_LIMIT if output_limit is None else units.size(output_limit, "output_limit"),
         args=tuple(_bytes(arg, "args") for arg in args), env=tuple(_environment(env or {})),
-        script=None if script is None else os.fspath(script), log_limit=units.size(log_limit, "log_limit"))
+        script=None if script is None else os.fspath(script), log_limit=units.size(log_limit, "log_limit"),
+        networked=networked)
 
 
 def _open_mount(stack: contextlib.ExitStack, host: str, writable: bool) -> int:
@@ -133,4 +138,4 @@ def start(core: _core.Core, spec: Spec) -> _core.Life:
                 mounts.append((_open_mount(stack, folder, False), b"/app", False))
         return core.create(spec.name, _PROFILES[spec.profile], spec.memory, spec.cpus_milli, spec.cpu_time_ms, spec.pids,
                            spec.output_limit, spec.required, mounts, chunk, [title, *spec.args], list(spec.env), text,
-                           module_dir, spec.log_limit)
+                           module_dir, spec.log_limit, _NETWORKS[spec.networked])

@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, TextIO
 
-from . import _core, errors, spec, units
+from . import _core, errors, peers, spec, units
 from .errors import BioxenError, VMNotFound
 from .futures import CallFuture
 from .records import DeathRecord, Stats, death_record
@@ -62,6 +62,10 @@ class VM:
         self._lock = threading.RLock()  # stop, restart
         self._stopping = False
         self._restarts = 0
+        self._wired: _core.Life | None = None  # the life that was connected to the manager's network
+        self._serving: _core.Life | None = None  # the life that has a port of its own
+        self._partner: str | None = None  # whom messages go to when that is not said
+        self._is_client = False  # it has connected itself, and was not only connected to
         self._number = next(_numbers)
         _handles[self._number] = self
 
@@ -121,6 +125,55 @@ class VM:
         """Ends whatever the VM runs now: that call fails with LuaError "interrupted!"; the VM goes on."""
         self._life.interrupt()
 
+    # ---- other VMs ----
+
+    def start_server(self, port: int, *, timeout: units.Time | None = None) -> None:
+        """Listens on a port, and returns when it does. In the manager's network "localhost" at that port means it."""
+        peers.drive(peers.start_server(self, port, self._end(timeout)))
+
+    def accept_connections(self, timeout: units.Time | None = 0) -> list[str]:
+        """The names of the VMs that it is connected to. Connections are taken by themselves; with a timeout the first
+        is waited for, with None for as long as the VM's calls may take."""
+        return peers.drive(peers.accept_connections(self, self._end(timeout)))
+
+    def connect_to(self, host: str | VM, port: int, *, timeout: units.Time | None = None) -> str:
+        """Connects to a VM's port, and returns the VM's name. `host` is a VM, its name, or "localhost": whichever of
+        the manager's VMs serves that port. PeerError if nobody does."""
+        return peers.drive(peers.connect_to(self, host, port, self._end(timeout)))
+
+    def establish_p2p_with(self, other: VM, *, timeout: units.Time | None = None) -> None:
+        """Connects two VMs, so that each can send to the other."""
+        peers.drive(peers.establish_p2p(self, other, self._end(timeout)))
+
+    def send_message(self, message: Any, *, to: str | VM | None = None, timeout: units.Time | None = None) -> None:
+        """Sends a value to a VM that it is connected to: by default the one that it connected to last, else the one
+        whose message it received last, else the only one. Returns when the message is on its way; PeerError if that VM
+        is no more."""
+        peers.drive(peers.send(self, message, to, self._end(timeout)))
+
+    def send_data(self, data: str | bytes | bytearray | memoryview, *, to: str | VM | None = None,
+                  timeout: units.Time | None = None) -> None:
+        """As send_message, of bytes."""
+        self.send_message(peers.check_data(data), to=to, timeout=timeout)
+
+    def receive_message(self, timeout: units.Time | None = None) -> Any:
+        """The next message that was sent to it. VMTimeoutError when none comes in time (0: not at all), PeerError when
+        none can come."""
+        return self.receive_from(timeout)[1]
+
+    def receive_from(self, timeout: units.Time | None = None) -> tuple[str, Any]:
+        """As receive_message, with the sender's name before it."""
+        return peers.drive(peers.receive(self, self._end(timeout)))
+
+    def broadcast(self, message: Any, *, timeout: units.Time | None = None) -> list[str]:
+        """Sends a value to every VM that it is connected to, and returns their names."""
+        return peers.drive(peers.broadcast(self, message, self._end(timeout)))
+
+    def _end(self, timeout: units.Time | None) -> float | None:
+        if timeout is None:
+            return peers.until(self._timeout)
+        return peers.until(0.0 if timeout == 0 else units.seconds(timeout, "timeout"))
+
     # ---- what it is ----
 
     @property
@@ -137,11 +190,11 @@ class VM:
 
     @property
     def state(self) -> str:
-        """ "running", "stopping", "stopped" (it was asked to end) or "died"."""
+        """ "running", "stopping", "stopped" (it was asked to end), "ended" (it did so itself, or a limit ended it)."""
         if not self._life.dead:
             return "stopping" if self._stopping else "running"
         raw = self._life.record
-        return "stopped" if raw and raw["outcome"] in ("stopped", "killed") else "died"
+        return "stopped" if raw and raw["outcome"] in ("stopped", "killed") else "ended"
 
     @property
     def restarts(self) -> int:
@@ -203,7 +256,8 @@ class VM:
                 self.stop(grace)
             life = self._manager._start(self._spec)
             self._life = life
-            self._stopping = False
+            self._stopping = self._is_client = False
+            self._partner = None
             self._restarts += 1
             self._manager._adopt(self, life, "restarted")
 

@@ -13,7 +13,7 @@
 
 /* ---- the manager ---- */
 
-struct manager *manager_open(const char *directory, struct bioxen_error *err)
+struct manager *manager_open(open_function *open_library, const char *path, struct bioxen_error *err)
 {
     struct manager *manager = calloc(1, sizeof *manager);
     if (manager == NULL) {
@@ -22,7 +22,7 @@ struct manager *manager_open(const char *directory, struct bioxen_error *err)
     }
     manager->stop_fd = eventfd(0, EFD_CLOEXEC);
     int rc = manager->stop_fd < 0 ? -errno : dispatcher_init(&manager->dispatcher);
-    if (rc == 0 && bioxen_open_at(&manager->library, directory, err) == 0) {
+    if (rc == 0 && open_library(&manager->library, path, err) == 0) {
         pthread_rwlock_init(&manager->use, NULL);
         pthread_mutex_init(&manager->requests, NULL);
         pthread_mutex_init(&manager->table, NULL);
@@ -174,24 +174,9 @@ static struct waiter *waiter_new(struct life *life)
     return waiter;
 }
 
-enum request { REQUEST_CREATE, REQUEST_ATTACH, REQUEST_STATS };
-
-static int start(bioxen_manager *library, enum request kind, const struct bioxen_config *config, struct waiter *waiter,
-                 struct bioxen_error *err)
-{
-    switch (kind) {
-    case REQUEST_CREATE:
-        return bioxen_create_start(library, config, &waiter->request, err);
-    case REQUEST_ATTACH:
-        return bioxen_attach_start(library, waiter->life->vm, &waiter->request, err);
-    default:
-        return bioxen_stats_start(library, waiter->life->vm, &waiter->request, err);
-    }
-}
-
 /* The lock keeps the answer from being looked at before it is known who waits for it. */
-static int start_locked(struct manager *manager, enum request kind, const struct bioxen_config *config,
-                        struct waiter *waiter, struct bioxen_error *err)
+static int start_locked(struct manager *manager, start_function *start, const void *what, uint32_t *request,
+                        struct bioxen_error *err)
 {
     bioxen_manager *library = manager_use(manager);
     if (library == NULL || manager->gone) {
@@ -200,13 +185,13 @@ static int start_locked(struct manager *manager, enum request kind, const struct
             manager_unuse(manager);
         return -EPIPE;
     }
-    int rc = start(library, kind, config, waiter, err);
+    int rc = start(library, what, request, err);
     manager_unuse(manager);
     return rc;
 }
 
-static struct waiter *ask(struct manager *manager, enum request kind, const struct bioxen_config *config,
-                          struct life *life, struct bioxen_error *err)
+struct waiter *manager_ask(struct manager *manager, start_function *start, const void *what, struct life *life,
+                           struct bioxen_error *err)
 {
     struct waiter *waiter = waiter_new(life);
     if (waiter == NULL) {
@@ -214,7 +199,7 @@ static struct waiter *ask(struct manager *manager, enum request kind, const stru
         return NULL;
     }
     pthread_mutex_lock(&manager->requests);
-    int rc = start_locked(manager, kind, config, waiter, err);
+    int rc = start_locked(manager, start, what, &waiter->request, err);
     if (rc == 0) {
         atomic_fetch_add(&waiter->references, 1);
         waiter->next = manager->waiters;
@@ -227,20 +212,45 @@ static struct waiter *ask(struct manager *manager, enum request kind, const stru
     return NULL;
 }
 
+static int start_create(bioxen_manager *library, const void *what, uint32_t *request, struct bioxen_error *err)
+{
+    return bioxen_create_start(library, what, request, err);
+}
+
+static int start_attach(bioxen_manager *library, const void *what, uint32_t *request, struct bioxen_error *err)
+{
+    return bioxen_attach_start(library, ((const struct life *)what)->vm, request, err);
+}
+
+static int start_stats(bioxen_manager *library, const void *what, uint32_t *request, struct bioxen_error *err)
+{
+    return bioxen_stats_start(library, ((const struct life *)what)->vm, request, err);
+}
+
+static int start_network(bioxen_manager *library, const void *what, uint32_t *request, struct bioxen_error *err)
+{
+    return bioxen_network_start(library, ((const struct life *)what)->vm, request, err);
+}
+
 struct waiter *manager_create(struct manager *manager, const struct bioxen_config *config, struct life *life,
                               struct bioxen_error *err)
 {
-    return ask(manager, REQUEST_CREATE, config, life, err);
+    return manager_ask(manager, start_create, config, life, err);
 }
 
 struct waiter *manager_attach(struct manager *manager, struct life *life, struct bioxen_error *err)
 {
-    return ask(manager, REQUEST_ATTACH, NULL, life, err);
+    return manager_ask(manager, start_attach, life, life, err);
 }
 
 struct waiter *manager_stats(struct manager *manager, struct life *life, struct bioxen_error *err)
 {
-    return ask(manager, REQUEST_STATS, NULL, life, err);
+    return manager_ask(manager, start_stats, life, life, err);
+}
+
+struct waiter *manager_network(struct manager *manager, struct life *life, struct bioxen_error *err)
+{
+    return manager_ask(manager, start_network, life, life, err);
 }
 
 int waiter_wait(struct waiter *waiter)
@@ -311,6 +321,8 @@ static void answer(struct manager *manager, const struct bioxen_event *event)
             waiter->session = event->session;
         else if (event->type == BIOXEN_EVENT_STATS)
             waiter->stats = event->stats;
+        else if (event->type == BIOXEN_EVENT_NETWORKED)
+            waiter->address = event->address;
         else
             waiter->error = event->error;
         settle(waiter);

@@ -51,8 +51,21 @@ struct manager *core_manager(PyObject *core);
 /* tp_new of types that only this module makes objects of. */
 PyObject *core_no_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords);
 
-/* core.open(directory or None) */
+/* core.open(directory or None), core.join(path or None) */
 PyObject *core_open(PyObject *module, PyObject *directory);
+PyObject *core_join(PyObject *module, PyObject *path);
+
+/* ---- topology files (topology.c) ---- */
+
+/* core.check(where, joins, (text, name, directory, environment)) */
+PyObject *core_check(PyObject *module, PyObject *arguments);
+
+/* What a capsule of core.check holds. NULL with an exception. */
+const bioxen_checked *topology_checked(PyObject *capsule);
+
+/* Takes a file out of its tuple, which outlives it. -1 with an exception; else topology_free_file is to be called. */
+int topology_take_file(PyObject *from, struct bioxen_topology_file *file);
+void topology_free_file(struct bioxen_topology_file *file);
 
 int core_type_init(PyObject *module);
 int life_type_init(PyObject *module);

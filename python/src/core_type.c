@@ -22,16 +22,15 @@ PyObject *core_no_new(PyTypeObject *type, PyObject *arguments, PyObject *keyword
     return NULL;
 }
 
-PyObject *core_open(PyObject *module, PyObject *directory)
+static PyObject *open_core(open_function *open_library, PyObject *where)
 {
     struct bioxen_error err = {0};
     struct manager *manager;
     const char *path = NULL;
-    (void)module;
-    if (directory != Py_None && (path = PyBytes_AsString(directory)) == NULL)
+    if (where != Py_None && (path = PyBytes_AsString(where)) == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    manager = manager_open(path, &err);
+    manager = manager_open(open_library, path, &err);
     Py_END_ALLOW_THREADS
     if (manager == NULL)
         return raise_refused("", &err);
@@ -43,6 +42,18 @@ PyObject *core_open(PyObject *module, PyObject *directory)
     manager_close(manager);
     manager_free(manager);
     return NULL;
+}
+
+PyObject *core_open(PyObject *module, PyObject *directory)
+{
+    (void)module;
+    return open_core(bioxen_open_at, directory);
+}
+
+PyObject *core_join(PyObject *module, PyObject *path)
+{
+    (void)module;
+    return open_core(bioxen_open_path, path);
 }
 
 /* ---- the control thread ---- */

@@ -67,14 +67,15 @@ static int describe(PyObject *arguments, struct description *out)
     PyObject *mounts, *args, *environment;
     const char *text;
     Py_ssize_t length;
-    int profile;
+    int profile, network;
     bioxen_config_init(&out->config);
-    if (!PyArg_ParseTuple(arguments, "siKIKIKIOyOOy#in", &out->config.name, &profile, &memory,
+    if (!PyArg_ParseTuple(arguments, "siKIKIKIOyOOy#ini", &out->config.name, &profile, &memory,
                           &out->config.cpus_milli, &cpu_time, &out->config.pids, &output_limit, &out->config.required,
                           &mounts, &out->config.chunk_name, &args, &environment, &text, &length,
-                          &out->config.module_dir, &out->log_max))
+                          &out->config.module_dir, &out->log_max, &network))
         return -1;
     out->config.profile = (enum bioxen_profile)profile;
+    out->config.network = (enum bioxen_network)network;
     out->config.memory = memory;
     out->config.cpu_time_ms = cpu_time;
     out->config.output_limit = output_limit;

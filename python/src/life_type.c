@@ -346,6 +346,25 @@ static PyObject *life_stats(PyObject *self, PyObject *nothing)
                          (unsigned long long)stats.output_bytes);
 }
 
+/* Its address, IPv4 in host order. */
+static PyObject *life_network(PyObject *self, PyObject *nothing)
+{
+    struct life *life = life_of(self);
+    (void)nothing;
+    if (life == NULL)
+        return NULL;
+    struct bioxen_error err = {0};
+    struct waiter *waiter;
+    Py_BEGIN_ALLOW_THREADS
+    waiter = manager_network(life->manager, life, &err);
+    Py_END_ALLOW_THREADS
+    if (await_answer(life->manager, waiter, life, &err, false) != 0)
+        return NULL;
+    const uint32_t address = waiter->address;
+    waiter_drop(life->manager, waiter, true);
+    return PyLong_FromUnsignedLong(address);
+}
+
 /* ---- the rest ---- */
 
 static PyObject *life_logs(PyObject *self, PyObject *nothing)
@@ -468,6 +487,7 @@ int life_type_init(PyObject *module)
         {"submit", life_submit, METH_VARARGS,
          "submit(kind, text, arguments, timeout, listener, future): sends; Core.dispatch has the end."},
         {"stats", life_stats, METH_NOARGS, "What the VM uses now."},
+        {"network", life_network, METH_NOARGS, "Connects it to the private network, if it is not: its address."},
         {"logs", life_logs, METH_NOARGS, "What it printed last: [(stream, bytes), ...]."},
         {"interrupt", life_interrupt_, METH_NOARGS, "Interrupts what runs."},
         {"kill", life_kill_, METH_NOARGS, "Asks for its end."},

@@ -53,6 +53,7 @@ struct waiter {
     struct life *life;   /* a create: who is born; a reference */
     bioxen_session *session;
     struct bioxen_stats stats;
+    uint32_t address;
     struct bioxen_error error; /* code 0: it was answered */
     sem_t wake;
 };
@@ -73,7 +74,9 @@ struct manager {
     struct bioxen_error gone_error;
 };
 
-struct manager *manager_open(const char *directory, struct bioxen_error *err);
+/* bioxen_open_at, of a directory of programs, or bioxen_open_path, of a daemon's socket. */
+typedef int open_function(bioxen_manager **out, const char *path, struct bioxen_error *err);
+struct manager *manager_open(open_function *open_library, const char *path, struct bioxen_error *err);
 /* The control thread has ended before. Kills what is left; lives stay valid for who has them. */
 void manager_close(struct manager *manager);
 /* Whoever waits for a death that nobody will tell of any more learns of it. */
@@ -86,11 +89,17 @@ void manager_free(struct manager *manager);
 bioxen_manager *manager_use(struct manager *manager);
 void manager_unuse(struct manager *manager);
 
+/* Starts a request, and sets its number; `what` is what it is about. */
+typedef int start_function(bioxen_manager *library, const void *what, uint32_t *request, struct bioxen_error *err);
+
 /* Start a request. The waiter is the caller's until waiter_drop. NULL: *err says why. */
+struct waiter *manager_ask(struct manager *manager, start_function *start, const void *what, struct life *life,
+                           struct bioxen_error *err);
 struct waiter *manager_create(struct manager *manager, const struct bioxen_config *config, struct life *life,
                               struct bioxen_error *err);
 struct waiter *manager_attach(struct manager *manager, struct life *life, struct bioxen_error *err);
 struct waiter *manager_stats(struct manager *manager, struct life *life, struct bioxen_error *err);
+struct waiter *manager_network(struct manager *manager, struct life *life, struct bioxen_error *err);
 
 /* Waits for the answer. 0, or -EINTR. */
 int waiter_wait(struct waiter *waiter);

@@ -36,6 +36,8 @@ static int exec_module(PyObject *module)
     } constants[] = {
         {"EXECUTE", BIOXEN_EXECUTE}, {"CALL", BIOXEN_CALL},
         {"RESTRICTED", BIOXEN_RESTRICTED}, {"FULL", BIOXEN_FULL},
+        {"NETWORK_NONE", BIOXEN_NETWORK_NONE}, {"NETWORK_SHARED", BIOXEN_NETWORK_SHARED},
+        {"NETWORK_LATE", BIOXEN_NETWORK_LATE},
         {"REQUIRE_MEMORY", BIOXEN_REQUIRE_MEMORY}, {"REQUIRE_CPUS", BIOXEN_REQUIRE_CPUS},
         {"REQUIRE_PIDS", BIOXEN_REQUIRE_PIDS}, {"REQUIRE_CPU_TIME", BIOXEN_REQUIRE_CPU_TIME},
         {"FAILED_ERROR", BIOXEN_FAILED_ERROR}, {"FAILED_SYNTAX", BIOXEN_FAILED_SYNTAX},
@@ -59,6 +61,9 @@ PyMODINIT_FUNC PyInit__core(void)
 {
     static PyMethodDef methods[] = {
         {"open", core_open, METH_O, "open(directory): starts an orchestrator: a Core."},
+        {"check", core_check, METH_VARARGS,
+         "check(where, joins, file): what is wrong with a topology file: (for up, [fault, ...], errors, omitted)."},
+        {"join", core_join, METH_O, "join(path): connects to a daemon: a Core."},
         {"set_hooks", set_hooks, METH_VARARGS, "set_hooks(ConversionError, factory): what errors are made of."},
         {0},
     };

@@ -190,7 +190,7 @@ def test_timeout_inside_c_ends_the_vm(vm: VM) -> None:
     with pytest.raises(VMTimeoutError) as caught:
         vm.execute("return (('a'):rep(40)):find(('a*'):rep(40) .. 'b')", timeout=0.2)
     assert caught.value.record is not None and caught.value.record.outcome == "timeout"
-    assert vm.state == "died"
+    assert vm.state == "ended"
     with pytest.raises(VMTimeoutError):
         vm.execute("return 1")
 

@@ -37,7 +37,7 @@ def test_exit_fails_what_waits(manager: VMManager) -> None:
         vm.execute("return 4")
     with pytest.raises(VMDied):
         vm.submit("return 4")
-    assert vm.state == "died"
+    assert vm.state == "ended"
 
 
 def test_kill_fails_what_waits_at_once(manager: VMManager) -> None:

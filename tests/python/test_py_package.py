@@ -35,7 +35,7 @@ def run(*command: object, **options: object) -> str:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example(path: Path, work: Path) -> None:
     out = run(sys.executable, path)
-    assert {"basic_usage.py": "square root: 4.0", "distributed_compute.py": "checked"}[path.name] in out
+    assert {"basic_usage.py": "square root: 4.0", "distributed_compute.py": "checked", "p2p_messaging.py": "checked"}[path.name] in out
 
 
 def test_example_finds_a_wrong_result(tmp_path: Path) -> None:
@@ -74,19 +74,6 @@ def test_documents_name_what_there_is() -> None:
         assert name in text, f"{name} is not in docs/api.md"
 
 
-def test_seeds_readme() -> None:
-    run(sys.executable, "-c", """
-from pylua_bioxen_vm import VMManager
-manager = VMManager()
-vm1 = manager.create_vm("vm1")
-vm2 = manager.create_vm("vm2")
-result = vm1.execute("return math.sqrt(16)")
-print(result)  # 4.0
-assert result == 4.0
-manager.shutdown_all()
-""")
-
-
 # ---- types ----
 
 @pytest.mark.timeout(400)
@@ -99,7 +86,7 @@ def test_types(tmp_path: Path) -> None:
 from __future__ import annotations
 import asyncio
 from typing import Any
-from pylua_bioxen_vm import VM, CallFuture, DeathRecord, Event, LuaError, Stats, VMDied, VMManager, aio
+from pylua_bioxen_vm import VM, CallFuture, DeathRecord, Event, Fault, LuaError, PeerFuture, Stats, TopologyError, VMDied, VMManager, aio
 
 with VMManager() as manager:
     vm: VM = manager.create_vm("a", memory="1MiB", timeout=5, env={"a": "b"}, mounts=["/a:/b", ("/a", "/b", "rw")])
@@ -111,6 +98,19 @@ with VMManager() as manager:
     results: list[Any] = manager.map("return 1", range(5), on_progress=lambda done, total: None)
     for event in manager.events():
         one: Event = event
+    vm.start_server(port=8080)
+    names: list[str] = vm.accept_connections()
+    name: str = vm.connect_to("localhost", 8080, timeout="1s")
+    vm.establish_p2p_with(vm)
+    vm.send_message({"a": [1]}, to=vm)
+    vm.send_data(b"")
+    pair: tuple[str, Any] = vm.receive_from(timeout=1)
+    print(vm.receive_message(), vm.broadcast(None), names, name, pair)
+    started: PeerFuture = manager.start_p2p_vm("a", 8081, "localhost", 8080)
+    try:
+        faults: list[Fault] = manager.check("lab.yaml")
+    except TopologyError as wrong:
+        print(wrong.errors[0].line, wrong.line)
     try:
         vm.call("f")
     except LuaError as error:
@@ -123,6 +123,9 @@ async def main() -> None:
     async with aio.VMManager() as manager:
         vm: aio.VM = await manager.create_vm("a")
         print(await vm.execute("return 1"), (await vm.stats()).memory)
+        await vm.connect_to(await manager.create_vm("b", networked=True), 8080)
+        await vm.send_message(await vm.receive_message(timeout=1), to=vm)
+        print(await manager.start_client_vm("a", "localhost", 8080, "text"))
 
 asyncio.run(main())
 """)
