@@ -149,7 +149,7 @@ static bool refused_by_apparmor(struct doctor_try *try)
 
 static bool refused_in_chroot(struct doctor_try *try)
 {
-    if (try->code != EPERM || !in_chroot())
+    if ((try->code != EPERM && try->code != EINVAL) || !in_chroot()) /* EINVAL: / is no mount */
         return false;
     doctor_cause(try, "this is a chroot: the kernel makes no user namespaces there");
     doctor_fix(try, "sudo systemd-nspawn -D DIRECTORY bioxen doctor");

@@ -128,6 +128,15 @@ def test_no_new_privileges_of_the_caller(bx_any: Bioxen) -> None:
     assert (done.returncode, done.stdout) == (0, b"4.0\n"), done
 
 
+def test_in_a_chroot(bx: Bioxen) -> None:
+    """A directory that is no mount, with everything of this host below it."""
+    root = bx.work / "root"
+    prepare = (f"mkdir {root}; for d in /*; do test ! -d $d -o -L $d || {{ mkdir {root}$d; mount --rbind $d {root}$d; }};"
+               f" test ! -L $d || cp -P $d {root}; done; set -- chroot {root} \"$@\";")
+    done = on_host(bx, OWN_MOUNTS, prepare, *SQRT)
+    assert done.returncode == 125 and b"chroot" in done.stderr and b"systemd-nspawn" in done.stderr, done
+
+
 def test_inside_a_pid_namespace(bx: Bioxen) -> None:
     for wrapper in (["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c"], ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c"]):
         works_or_says_why(on_host(bx, wrapper, "", *SQRT), "proc")
