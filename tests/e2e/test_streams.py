@@ -63,7 +63,7 @@ def test_stderr_streams_unbuffered(bx: Bioxen) -> None:
 
 
 def test_output_before_a_kill_is_not_lost(bx: Bioxen, profile: str) -> None:
-    result = bx.eval("for i = 1, 100 do print(i) end while true do end", "--timeout", scaled(300), "--profile", profile)
+    result = bx.eval("for i = 1, 100 do print(i) end while true do end", "--cpu-time", scaled(300), "--profile", profile)
     assert result.status == 124
     assert result.out == b"".join(b"%d\n" % i for i in range(1, 101))
 
