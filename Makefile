@@ -206,7 +206,8 @@ $H/%.o: %.c Makefile src/libc/fortify.h | $(GENERATED) $(MUSL_INCLUDE)
 $(MUSL_INCLUDE): Makefile
 	@rm -rf $@ $@.tmp && mkdir -p $@.tmp/sys
 	@ln -sfn -t $@.tmp /usr/include/linux /usr/include/asm-generic /usr/include/$(MULTIARCH)/asm /usr/include/msgpack \
-	    /usr/include/msgpack.h /usr/include/yaml.h /usr/include/jansson.h /usr/include/jansson_config.h /usr/include/uthash.h
+	    /usr/include/msgpack.h /usr/include/yaml.h /usr/include/jansson.h /usr/include/jansson_config.h \
+	    /usr/include/uthash.h /usr/include/utlist.h
 	@ln -sf -t $@.tmp/sys /usr/include/sys/capability.h
 	@mv $@.tmp $@
 endif

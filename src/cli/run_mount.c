@@ -4,11 +4,8 @@
  * Everything is opened here, as the caller and with the caller's rights: the jailer is handed descriptors
  * and never a path, so a path can't make it reach what the caller may not. Nothing is read.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -81,39 +78,14 @@ int run_mount_parse(const char *text, struct run_mount *out)
     return 0;
 }
 
-/*
- * May the caller use what is open? Asked of the descriptor, not of its path again, so that nothing can be
- * swapped between.
- */
-static int check_access(int fd, const struct stat *st, bool writable)
-{
-    int mode = R_OK | (S_ISDIR(st->st_mode) ? X_OK : 0) | (writable ? W_OK : 0);
-    if (faccessat(fd, "", mode, AT_EACCESS | AT_EMPTY_PATH) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -errno;
-    char path[32]; /* kernels before 5.8 */
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? 0 : -errno;
-}
-
 static int open_one(struct run_mounts *mounts, const char *host, const char *target, bool writable,
                     struct run_failure *failure)
 {
-    struct stat st;
-    int fd = open(host, O_PATH | O_CLOEXEC);
-    if (fd < 0)
-        return run_fail(failure, CLI_HOST, "cannot mount '%s': %s", host, strerror(errno));
+    struct bioxen_error err;
+    int fd;
+    if (bioxen_mount_open(host, writable, &fd, &err) != 0)
+        return run_fail(failure, CLI_HOST, "%s", err.text);
     mounts->list[mounts->count++] = (struct bioxen_mount){.fd = fd, .target = target, .writable = writable};
-    if (fstat(fd, &st) < 0)
-        return run_fail(failure, CLI_HOST, "cannot mount '%s': %s", host, strerror(errno));
-    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-        return run_fail(failure, CLI_HOST, "cannot mount '%s': it is neither a directory nor a regular file",
-                        host);
-    int rc = check_access(fd, &st, writable);
-    if (rc < 0)
-        return run_fail(failure, CLI_HOST, "cannot mount '%s' %s: %s", host,
-                        writable ? "for writing" : "for reading", strerror(-rc));
     return 0;
 }
 

@@ -147,7 +147,17 @@ enum bioxen_event_type {
     BIOXEN_EVENT_REFUSED,    /* error */
     BIOXEN_EVENT_NETWORKED,  /* vm, address */
     BIOXEN_EVENT_DONE,       /* nothing more to say */
+    /* of topologies that are up */
+    BIOXEN_EVENT_ANSWER,     /* node: the answer to a request, which is over */
+    BIOXEN_EVENT_LOG,        /* vm, name, stream, bytes, time_us, skipped: a piece of a VM's log */
+    BIOXEN_EVENT_CHANGE,     /* node: something changed */
 };
+
+/*
+ * A value that bioxend made of what it knows: a text, a number, yes or no, a list, or a map. NULL, in place of what
+ * is not there, is allowed.
+ */
+typedef struct bioxen_node bioxen_node;
 
 /* One connection to a VM, over which it is asked to execute. */
 typedef struct bioxen_session bioxen_session;
@@ -165,11 +175,15 @@ struct bioxen_event {
     int stream;                  /* OUTPUT: 1 stdout, 2 stderr */
     struct bioxen_string bytes;  /* OUTPUT: the bytes; NEED: the module's name as the script gave it */
     struct bioxen_record record; /* DEATH */
-    uint32_t request;            /* CREATED, ATTACHED, STATS, REFUSED, NETWORKED */
+    uint32_t request;            /* CREATED, ATTACHED, STATS, REFUSED, NETWORKED, ANSWER, LOG, CHANGE */
     uint32_t address;            /* NETWORKED: IPv4, host order */
     bioxen_session *session;     /* ATTACHED */
     struct bioxen_stats stats;   /* STATS */
     struct bioxen_error error;   /* REFUSED */
+    const bioxen_node *node;     /* ANSWER, CHANGE */
+    struct bioxen_string name;   /* LOG: TOPOLOGY/NAME */
+    uint64_t time_us;            /* LOG: when it was printed, CLOCK_REALTIME */
+    uint64_t skipped;            /* LOG: bytes that are lost, as the reader was too slow; then no bytes are here */
 };
 
 /*
@@ -419,11 +433,10 @@ struct bioxen_diagnostic {
     const char *script_text; /* that line; NULL when there is none */
 };
 
-/*
- * A value of a checked topology: a text, a number, a list, or a map. NULL, in place of what is not there, is
- * allowed.
- */
-typedef struct bioxen_node bioxen_node;
+enum bioxen_node_kind {
+    BIOXEN_NODE_NONE, BIOXEN_NODE_TEXT, BIOXEN_NODE_NUMBER, BIOXEN_NODE_BOOLEAN, BIOXEN_NODE_LIST, BIOXEN_NODE_MAP,
+};
+enum bioxen_node_kind bioxen_node_kind(const bioxen_node *node);
 
 /* Items of a list, pairs of a map; else 0. */
 size_t bioxen_node_count(const bioxen_node *node);
@@ -431,7 +444,7 @@ const bioxen_node *bioxen_node_item(const bioxen_node *list, size_t index);
 /* A pair of a map: its value, and its key in *key. */
 const bioxen_node *bioxen_node_pair(const bioxen_node *map, size_t index, struct bioxen_string *key);
 const bioxen_node *bioxen_node_find(const bioxen_node *map, const char *key);
-uint64_t bioxen_node_number(const bioxen_node *node); /* 0 when it is none */
+uint64_t bioxen_node_number(const bioxen_node *node); /* 0 when it is none; 1 of what is true */
 int bioxen_node_is_number(const bioxen_node *node);
 struct bioxen_string bioxen_node_text(const bioxen_node *node); /* bytes NULL when it is none */
 
@@ -469,6 +482,104 @@ const struct bioxen_diagnostic *bioxen_checked_diagnostic(const bioxen_checked *
  * there are errors.
  */
 const bioxen_node *bioxen_checked_topology(const bioxen_checked *checked);
+
+/*
+ * Opens what is to be mounted, as the caller and with the caller's rights: a directory or regular file. The descriptor
+ * is the caller's.
+ */
+int bioxen_mount_open(const char *path, int writable, int *fd, struct bioxen_error *err);
+
+/* ---- topologies that are up ---- */
+
+/*
+ * A VM of a topology has a name that outlives its process: TOPOLOGY/NAME, or NAME where that is unique. It belongs to
+ * the orchestrator and not to a client: it ends by `down`, or with the orchestrator. A request about it is answered by
+ * one event, ANSWER or REFUSED, with the request's number; LOG and CHANGE events come before that. Who wants to wait
+ * calls bioxen_answer_wait instead. Requests may come from any thread.
+ */
+
+/* An answer that was waited for. */
+typedef struct bioxen_answer bioxen_answer;
+
+/*
+ * Waits for the answer to a request. Its LOG and CHANGE events, and all others, are kept for bioxen_next. Returns 0
+ * with *out (to be freed by bioxen_answer_free), the error by which it was refused, or EPIPE.
+ */
+int bioxen_answer_wait(bioxen_manager *manager, uint32_t request, bioxen_answer **out, struct bioxen_error *err);
+const bioxen_node *bioxen_answer_node(const bioxen_answer *answer);
+void bioxen_answer_free(bioxen_answer *answer); /* NULL is allowed */
+
+enum bioxen_up_flag {
+    BIOXEN_UP_DRY_RUN = 1 << 0, /* only says what would be done */
+    BIOXEN_UP_WAIT = 1 << 1,    /* answered when every VM is ready, or ended with 0; else when every VM has started */
+};
+
+/*
+ * Makes what is there into what a file says; only what differs is touched. `checked` is the answer of bioxen_check
+ * for the same file: without errors. The scripts, the modules that they require by a literal name, and the mounts are
+ * opened here, as the caller, and are sent along: later restarts run what was sent. When it is refused, what it had
+ * started is gone again.
+ *
+ * Answer: {topology, dry_run, vms: [{name, action: add|change|start|remove|keep, why: [text]}],
+ * wires: [{from, to, port, proto, action: add|remove|shape|keep}], duration_us}. Of `keep` there are counts only:
+ * {vms_kept, wires_kept}.
+ */
+int bioxen_up_start(bioxen_manager *manager, const struct bioxen_topology_file *file, const bioxen_checked *checked,
+                    unsigned flags, uint32_t *request, struct bioxen_error *err);
+
+/* Takes a topology down, or (NULL) all. Answer: {topologies: [name], vms: number}. ENOENT: there is none. */
+int bioxen_down_start(bioxen_manager *manager, const char *topology, uint32_t *request, struct bioxen_error *err);
+
+enum bioxen_list { BIOXEN_LIST_VMS = 1, BIOXEN_LIST_TOPOLOGIES, BIOXEN_LIST_DEATHS };
+
+/*
+ * A list, oldest first; of one topology, or (NULL) of all. ENOENT: there is no such topology.
+ * VMS: {topology, name, number, state, ready, address (text; or none), restarts, pid, uptime_us, outcome, exit_code,
+ * role}: `state` is waiting (for what it depends on), starting, running, stopping, ended, stopped or failed; `outcome`
+ * and `exit_code` are of its last death, if there was one; `number` is for bioxen_attach, bioxen_interrupt and so on.
+ * TOPOLOGIES: {name, state (up|coming|going), vms, running, ready, wires, uptime_us}.
+ * DEATHS: the last 100: {topology, name, time_us, record}, with `record` as in reports.
+ */
+int bioxen_list_start(bioxen_manager *manager, enum bioxen_list what, const char *topology, uint32_t *request,
+                      struct bioxen_error *err);
+
+/*
+ * All about one VM: what the list has, and {profile, memory, cpus_milli, pids, timeout_ms, cpu_time_ms, output_limit,
+ * network, script, args, env_names, depends_on, ports, wires: [{to|from, port, proto, rate, ...}], last_death}.
+ */
+int bioxen_inspect_start(bioxen_manager *manager, const char *vm, uint32_t *request, struct bioxen_error *err);
+
+/* Figures of all running VMs: [{topology, name, number, cpu_us, memory, memory_peak, output_bytes, uptime_us,
+ * sessions, restarts}]. */
+int bioxen_stats_all_start(bioxen_manager *manager, const char *topology, uint32_t *request, struct bioxen_error *err);
+
+/*
+ * STOP: asks it to end, SIGKILL after the grace; it stays down. KILL: SIGKILL; its restart policy decides. START: of
+ * one that is down. RESTART: both. Answer, when it is done (running again; or ended): {topology, name, state}.
+ */
+enum bioxen_vm_verb { BIOXEN_VM_START = 1, BIOXEN_VM_STOP, BIOXEN_VM_RESTART, BIOXEN_VM_KILL };
+int bioxen_vm_start(bioxen_manager *manager, enum bioxen_vm_verb verb, const char *vm, unsigned grace_ms,
+                    uint32_t *request, struct bioxen_error *err);
+
+/*
+ * The log of a VM, or of all VMs of a topology ("TOPOLOGY/", or "/" for all that there are): the last 64 KiB of each
+ * are kept. LOG events, those that are not older than `since_us` (CLOCK_REALTIME; 0: all), then the answer: {}; with
+ * `follow`, everything that is printed from then on, until bioxen_unsubscribe, or until the VM or topology is removed.
+ * Who reads too slowly misses what does not fit into the 64 KiB: a LOG event without bytes says how much is missing.
+ */
+int bioxen_logs_start(bioxen_manager *manager, const char *vm, int follow, uint64_t since_us, uint32_t *request,
+                      struct bioxen_error *err);
+
+/*
+ * CHANGE events about a topology, or (NULL) about all, until bioxen_unsubscribe. First what is: one "topology" for
+ * each, one "vm" for each VM (as in the list), then "live". From then on what changes: {event, time_us, topology, vm?,
+ * ...} with `event` one of: up, down (begun, then `done: true`), add, start, ready, listen {port}, stop, death
+ * {record}, remove, wire {from, to, port, proto, on}, shape; and "missed" {count} for who reads too slowly.
+ */
+int bioxen_events_start(bioxen_manager *manager, const char *topology, uint32_t *request, struct bioxen_error *err);
+
+/* Ends bioxen_logs_start or bioxen_events_start: its ANSWER follows. */
+int bioxen_unsubscribe(bioxen_manager *manager, uint32_t request, struct bioxen_error *err);
 
 #pragma GCC visibility pop
 

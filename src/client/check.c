@@ -79,8 +79,8 @@ static int make_head(const struct bioxen_topology_file *file, char **out, size_t
 
 /* ---- asking ---- */
 
-static int send_source(bioxen_manager *manager, const struct bioxen_topology_file *file, uint32_t id,
-                       struct bx_error *err)
+int check_send(bioxen_manager *manager, uint32_t type, const struct bioxen_topology_file *file, uint32_t id,
+               struct bx_error *err)
 {
     char *head = NULL;
     size_t length = 0;
@@ -92,7 +92,7 @@ static int send_source(bioxen_manager *manager, const struct bioxen_topology_fil
     const char *name = file->name != NULL ? file->name : "topology";
     struct ctl_note note = {
         .number = (uint32_t)(length + file->text.length), .text = name, .length = (uint32_t)strlen(name)};
-    rc = request_note(manager, CTL_CHECK, id, &note, fd, err);
+    rc = request_note(manager, type, id, &note, fd, err);
     close(fd);
     return rc;
 }
@@ -240,7 +240,7 @@ int bioxen_check(bioxen_manager *manager, const struct bioxen_topology_file *fil
         bx_fail_errno(&err, ENOMEM, "topology file");
         return public_fail(public_err, &err);
     }
-    int rc = send_source(manager, &cut, id, &err);
+    int rc = check_send(manager, CTL_CHECK, &cut, id, &err);
     if (rc == 0)
         rc = receive_answer(manager, id, checked, &err);
     if (rc == 0)

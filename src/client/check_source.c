@@ -20,8 +20,7 @@ static const char prefix[] = "do return end ";
 /* What is shown of a line. */
 #define SHOWN_MAX 200
 
-/* "directory/path", or the path when it is absolute; NULL when it cannot be a path. */
-static char *join(const char *directory, struct bioxen_string path)
+char *check_source_path(const char *directory, struct bioxen_string path)
 {
     size_t before = path.length > 0 && path.bytes[0] == '/' ? 0 : strlen(directory);
     char *full = malloc(before + path.length + 2);
@@ -52,7 +51,7 @@ static const char *why_not(int code)
 static const char *open_script(const char *directory, struct bioxen_string path, int *fd, size_t *size)
 {
     struct stat st;
-    char *full = join(directory, path);
+    char *full = check_source_path(directory, path);
     if (full == NULL)
         return why_not(ENOMEM);
     *fd = open(full, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* of a pipe or device no open waits */
@@ -83,7 +82,7 @@ const char *check_source_look(const char *directory, struct bioxen_string path)
 }
 
 /* Reads up to `size` bytes: what grows meanwhile is cut, what shrinks is shorter. */
-static const char *read_script(const char *directory, struct bioxen_string path, struct check_source_text *out)
+const char *check_source_read(const char *directory, struct bioxen_string path, struct check_source_text *out)
 {
     int fd;
     size_t size, used = 0;
@@ -136,7 +135,7 @@ const char *check_source_compilable(const char *directory, bool is_file, struct 
     struct check_source_text text = {0};
     if (!is_file)
         return put_behind(as_expression ? "return " : "", given.bytes != NULL ? given.bytes : "", given.length, out);
-    const char *wrong = read_script(directory, given, &text);
+    const char *wrong = check_source_read(directory, given, &text);
     if (wrong != NULL)
         return wrong;
     size_t skip = beginning(&text);
@@ -152,7 +151,7 @@ char *check_source_line(const char *directory, const char *path, unsigned line)
 {
     struct check_source_text text;
     size_t length;
-    if (read_script(directory, (struct bioxen_string){path, strlen(path)}, &text) != NULL)
+    if (check_source_read(directory, (struct bioxen_string){path, strlen(path)}, &text) != NULL)
         return NULL;
     const char *at = text.bytes, *end = text.bytes + text.length;
     for (unsigned i = 1; at != NULL && i < line; i++) {

@@ -18,6 +18,12 @@ struct check_source_text {
 /* Opens and looks at a script, relative to the directory. Returns NULL, or what is wrong with it: a sentence's end. */
 const char *check_source_look(const char *directory, struct bioxen_string path);
 
+/* Reads a script, relative to the directory. Returns NULL with *out, or what is wrong with it. */
+const char *check_source_read(const char *directory, struct bioxen_string path, struct check_source_text *out);
+
+/* "directory/path", or the path when it is absolute; malloc'd, NULL without memory. */
+char *check_source_path(const char *directory, struct bioxen_string path);
+
 /*
  * A text that compiles where the given one compiles, and does nothing. `given` is a path when is_file, else Lua
  * itself, and then with as_expression what is behind a `return`. Returns NULL with *out, or what is wrong.

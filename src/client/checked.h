@@ -20,6 +20,10 @@ struct bioxen_checked {
 /* Adds a diagnostic whose texts are copied; in the order of the file. Returns 0 or -ENOMEM. */
 int checked_add(struct bioxen_checked *checked, const struct bioxen_diagnostic *diagnostic);
 
+/* Sends a file's text and the variables that it names, as a request of that type. Returns 0 or -errno. */
+int check_send(bioxen_manager *manager, uint32_t type, const struct bioxen_topology_file *file, uint32_t id,
+               struct bx_error *err);
+
 /*
  * check_scripts.c: opens each script of the answer's programs from the file's directory, as the caller, has them
  * compiled in a VM of their own, and adds what is wrong. Returns 0, or -errno when that could not be found out.

@@ -76,20 +76,24 @@ static int keep(bioxen_manager *manager, size_t length, struct bx_error *err)
     return 0;
 }
 
-static size_t take_kept(bioxen_manager *manager)
+/* Takes the frame behind `before` (NULL: the first) out, as if it came now. Returns its length. */
+static size_t take_behind(bioxen_manager *manager, struct kept_frame *before)
 {
-    struct kept_frame *frame = manager->kept;
-    if (frame == NULL)
-        return 0;
+    struct kept_frame *frame = before != NULL ? before->next : manager->kept;
     size_t length = frame->length;
     memcpy(manager->frame, frame->bytes, length);
     bx_close_all(&manager->frame_fd, 1);
     manager->frame_fd = frame->fd;
-    manager->kept = frame->next;
-    if (manager->kept == NULL)
-        manager->last_kept = NULL;
+    *(before != NULL ? &before->next : &manager->kept) = frame->next;
+    if (manager->last_kept == frame)
+        manager->last_kept = before;
     free(frame);
     return length;
+}
+
+static size_t take_kept(bioxen_manager *manager)
+{
+    return manager->kept != NULL ? take_behind(manager, NULL) : 0;
 }
 
 void manager_drop_kept(bioxen_manager *manager)
@@ -307,6 +311,41 @@ static int read_death(bioxen_manager *manager, const struct ctl_head *head, cons
     return rc;
 }
 
+static int read_log(const struct ctl_head *head, const char *body, struct bioxen_event *event)
+{
+    struct ctl_log log;
+    if (head->length < sizeof log)
+        return -EBADMSG;
+    memcpy(&log, body, sizeof log);
+    size_t rest = head->length - sizeof log;
+    if (log.name > rest)
+        return -EBADMSG;
+    event->type = BIOXEN_EVENT_LOG;
+    event->vm = log.vm;
+    event->stream = (int)log.stream;
+    event->time_us = log.time_us;
+    event->skipped = log.skipped;
+    event->name = (struct bioxen_string){body + sizeof log, log.name};
+    event->bytes = (struct bioxen_string){body + sizeof log + log.name, rest - log.name};
+    return 0;
+}
+
+/* Returns 1 with an event, 0 when there is more to come, or -errno. */
+static int read_answer(bioxen_manager *manager, const struct ctl_head *head, const char *body,
+                       struct bioxen_event *event, struct bx_error *err)
+{
+    int rc = answer_add(&manager->coming, body, head->length, head->type != CTL_ANSWER_PART, err);
+    if (rc != 1)
+        return rc;
+    bioxen_answer_free(manager->shown);
+    manager->shown = manager->coming;
+    manager->coming = NULL;
+    event->type = head->type == CTL_CHANGE ? BIOXEN_EVENT_CHANGE : BIOXEN_EVENT_ANSWER;
+    event->node = bioxen_answer_node(manager->shown);
+    return 1;
+}
+
+/* Returns 1 with an event, 0 when that was a part of one, or -errno. */
 static int read_event(bioxen_manager *manager, const struct ctl_head *head, const char *body,
                       struct bioxen_event *event, struct bx_error *err)
 {
@@ -314,13 +353,17 @@ static int read_event(bioxen_manager *manager, const struct ctl_head *head, cons
     *event = (struct bioxen_event){.request = head->id};
     switch (head->type) {
     case CTL_CREATED: rc = read_created(head, body, event); break;
-    case CTL_ERROR: return read_refused(head, body, event, err);
+    case CTL_ERROR: rc = read_refused(head, body, event, err); return rc == 0 ? 1 : rc;
+    case CTL_ANSWER_PART:
+    case CTL_ANSWER:
+    case CTL_CHANGE: return read_answer(manager, head, body, event, err);
     case CTL_OUTPUT: rc = read_output(head, body, event); break;
     case CTL_DEATH: rc = read_death(manager, head, body, event); break;
     case CTL_NEED: rc = read_need(head, body, event); break;
     case CTL_ATTACHED: rc = read_attached(manager, head, body, event); break;
     case CTL_STATISTICS: rc = read_stats(head, body, event); break;
     case CTL_NETWORKED: rc = read_networked(head, body, event); break;
+    case CTL_LOG: rc = read_log(head, body, event); break;
     case CTL_DONE:
         event->type = BIOXEN_EVENT_DONE;
         rc = 0;
@@ -328,7 +371,7 @@ static int read_event(bioxen_manager *manager, const struct ctl_head *head, cons
     }
     if (rc == -ENOMEM)
         return bx_fail_errno(err, ENOMEM, "an event of the orchestrator");
-    return rc == 0 ? 0 : bad_frame(err);
+    return rc == 0 ? 1 : bad_frame(err);
 }
 
 /* ---- events ---- */
@@ -338,21 +381,19 @@ static int next_event(bioxen_manager *manager, struct bioxen_event *event, int t
 {
     struct ctl_head head;
     const char *body;
-    size_t kept = take_kept(manager);
-    if (kept > 0) { /* it was looked at when it came */
-        int rc = ctl_decode_head(manager->frame, kept, &head, &body) == 0 ? 0 : bad_frame(err);
-        if (rc == 0)
-            rc = read_event(manager, &head, body, event, err);
-        return rc == 0 ? 1 : rc;
-    }
     uint64_t deadline = timeout_ms > 0 ? bx_now_us() + timeout_ms * UINT64_C(1000) : 0;
     for (;;) {
-        ssize_t got = receive(manager, timeout_ms, err);
+        size_t kept = take_kept(manager);
+        ssize_t got = kept > 0 ? (ssize_t)kept : receive(manager, timeout_ms, err);
         if (got <= 0)
             return (int)got;
-        int rc = look(manager, (size_t)got, &head, &body, err);
+        int rc = 1;
+        if (kept == 0)
+            rc = look(manager, (size_t)got, &head, &body, err);
+        else if (ctl_decode_head(manager->frame, kept, &head, &body) != 0) /* it was looked at when it came */
+            rc = bad_frame(err);
         if (rc == 1)
-            rc = read_event(manager, &head, body, event, err) == 0 ? 1 : -err->code;
+            rc = read_event(manager, &head, body, event, err);
         if (rc != 0)
             return rc;
         if (timeout_ms > 0)
@@ -380,8 +421,10 @@ static int take_reply(bioxen_manager *manager, size_t length, uint32_t id, struc
         return rc;
     if (rc == 1 && head.type == CTL_ERROR && (head.id == id || head.id == 0))
         return read_error(&head, body, err);
-    if (rc == 1 && head.id == id)
-        return read_event(manager, &head, body, event, err);
+    if (rc == 1 && head.id == id) {
+        rc = read_event(manager, &head, body, event, err);
+        return rc < 0 ? rc : 0;
+    }
     rc = rc == 1 ? keep(manager, length, err) : 0;
     return rc == 0 ? 1 : rc;
 }
@@ -469,6 +512,31 @@ int bioxen_listen(bioxen_manager *manager, int fd, struct bioxen_error *err)
 {
     struct bioxen_event event = {0};
     return ask_with_fd(manager, CTL_LISTEN, 0, fd, BIOXEN_EVENT_DONE, &event, err);
+}
+
+/* Looks through what was kept. Returns 1 with the message, 0, or -errno. */
+static int find_kept(bioxen_manager *manager, bool (*wanted)(const struct ctl_head *, const char *, void *),
+                     void *context, struct ctl_head *head, const char **body, struct bx_error *err)
+{
+    struct kept_frame *before = NULL;
+    for (struct kept_frame *at = manager->kept; at != NULL; before = at, at = at->next) {
+        if (ctl_decode_head(at->bytes, at->length, head, body) != 0)
+            return bad_frame(err);
+        if (!wanted(head, *body, context))
+            continue;
+        size_t length = take_behind(manager, before);
+        return ctl_decode_head(manager->frame, length, head, body) == 0 ? 1 : bad_frame(err);
+    }
+    return 0;
+}
+
+int manager_wait_kept(bioxen_manager *manager, bool (*wanted)(const struct ctl_head *, const char *, void *),
+                      void *context, struct ctl_head *head, const char **body, struct bx_error *err)
+{
+    int rc = find_kept(manager, wanted, context, head, body, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return manager_wait(manager, wanted, context, head, body, err);
 }
 
 int manager_wait(bioxen_manager *manager, bool (*wanted)(const struct ctl_head *, const char *, void *), void *context,

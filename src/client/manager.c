@@ -20,6 +20,7 @@ bioxen_manager *manager_new(void)
     atomic_init(&manager->last_id, 0);
     modules_init(&manager->modules);
     manager->kept = manager->last_kept = NULL;
+    manager->coming = manager->shown = NULL;
     manager->record = (struct record){0};
     manager->frame_fd = -1;
     return manager;
@@ -33,6 +34,8 @@ static void manager_free(bioxen_manager *manager)
         close(manager->launched.control_fd);
     bx_close_all(&manager->frame_fd, 1);
     manager_drop_kept(manager);
+    bioxen_answer_free(manager->coming);
+    bioxen_answer_free(manager->shown);
     modules_fini(&manager->modules);
     record_fini(&manager->record);
     free(manager);

@@ -65,7 +65,23 @@ int bioxen_node_is_number(const bioxen_node *node)
 
 uint64_t bioxen_node_number(const bioxen_node *node)
 {
+    if (node != NULL && inside(node)->type == MSGPACK_OBJECT_BOOLEAN)
+        return inside(node)->via.boolean;
     return bioxen_node_is_number(node) ? inside(node)->via.u64 : 0;
+}
+
+enum bioxen_node_kind bioxen_node_kind(const bioxen_node *node)
+{
+    if (node == NULL)
+        return BIOXEN_NODE_NONE;
+    switch (inside(node)->type) {
+    case MSGPACK_OBJECT_STR: return BIOXEN_NODE_TEXT;
+    case MSGPACK_OBJECT_POSITIVE_INTEGER: return BIOXEN_NODE_NUMBER;
+    case MSGPACK_OBJECT_BOOLEAN: return BIOXEN_NODE_BOOLEAN;
+    case MSGPACK_OBJECT_ARRAY: return BIOXEN_NODE_LIST;
+    case MSGPACK_OBJECT_MAP: return BIOXEN_NODE_MAP;
+    default: return BIOXEN_NODE_NONE;
+    }
 }
 
 struct bioxen_string bioxen_node_text(const bioxen_node *node)

@@ -5,46 +5,15 @@
 #include "program.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "common/memfd.h"
 #include "common/program.h"
-
-static int write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t put = write(fd, bytes, length);
-        if (put < 0)
-            return -errno;
-        bytes += put;
-        length -= (size_t)put;
-    }
-    return 0;
-}
-
-static int fill(int fd, const char *head, size_t head_length, struct bioxen_string text)
-{
-    int rc = write_all(fd, head, head_length);
-    if (rc == 0)
-        rc = write_all(fd, text.bytes, text.length);
-    if (rc == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
-        rc = -errno;
-    if (rc == 0 && lseek(fd, 0, SEEK_SET) != 0)
-        rc = -errno;
-    return rc;
-}
 
 int program_memfd(const char *head, size_t head_length, struct bioxen_string text, struct bx_error *err)
 {
-    int fd = memfd_create("bioxen-program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int rc = fd < 0 ? -errno : fill(fd, head, head_length, text);
-    if (rc == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return bx_fail_errno(err, -rc, "cannot hold the script in memory");
+    int fd = bx_memfd(head, head_length, text.bytes, text.length);
+    return fd >= 0 ? fd : bx_fail_errno(err, -fd, "cannot hold the script in memory");
 }
 
 static void copy_strings(const struct bioxen_string *from, size_t count, struct program_string *to)

@@ -82,16 +82,7 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
 
 const char *bioxen_outcome_name(enum bioxen_outcome outcome)
 {
-    static const char *const names[] = {
-        [BIOXEN_OUTCOME_OK] = "ok",           [BIOXEN_OUTCOME_ERROR] = "error",
-        [BIOXEN_OUTCOME_SYNTAX] = "syntax",   [BIOXEN_OUTCOME_EXIT] = "exit",
-        [BIOXEN_OUTCOME_TIMEOUT] = "timeout", [BIOXEN_OUTCOME_CPU] = "cpu",
-        [BIOXEN_OUTCOME_MEMORY] = "memory",   [BIOXEN_OUTCOME_OUTPUT] = "output",
-        [BIOXEN_OUTCOME_POLICY] = "policy",   [BIOXEN_OUTCOME_CRASH] = "crash",
-        [BIOXEN_OUTCOME_KILLED] = "killed",   [BIOXEN_OUTCOME_INTERNAL] = "internal",
-        [BIOXEN_OUTCOME_STOPPED] = "stopped",
-    };
-    return (unsigned)outcome < sizeof names / sizeof *names ? names[outcome] : "internal";
+    return record_outcome_name((uint32_t)outcome);
 }
 
 static struct bioxen_string public_text(const struct bx_text *text)
@@ -101,12 +92,8 @@ static struct bioxen_string public_text(const struct bx_text *text)
 
 static void public_limits(const struct record *record, struct bioxen_limit *out)
 {
-    static const char *const names[RECORD_LIMIT_COUNT] = {
-        [RECORD_LIMIT_MEMORY] = "memory",     [RECORD_LIMIT_CPUS] = "cpus", [RECORD_LIMIT_TIMEOUT] = "timeout",
-        [RECORD_LIMIT_CPU_TIME] = "cpu_time", [RECORD_LIMIT_PIDS] = "pids", [RECORD_LIMIT_OUTPUT] = "output_limit",
-    };
     for (unsigned i = 0; i < RECORD_LIMIT_COUNT; i++)
-        out[i] = (struct bioxen_limit){names[i], record->limits[i].asked, record->limits[i].enforced_by};
+        out[i] = (struct bioxen_limit){record_limit_name(i), record->limits[i].asked, record->limits[i].enforced_by};
 }
 
 void public_record(const struct record *record, struct bioxen_record *out)

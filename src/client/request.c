@@ -24,8 +24,8 @@ uint32_t manager_next_id(bioxen_manager *manager)
 }
 
 /* A full socket means that the orchestrator is busy: it always reads on, so that waiting ends. */
-static int send_all(bioxen_manager *manager, const struct iovec *parts, size_t count, const int *fds, unsigned fd_count,
-                    struct bx_error *err)
+int request_send(bioxen_manager *manager, const struct iovec *parts, size_t count, const int *fds, unsigned fd_count,
+                 struct bx_error *err)
 {
     for (;;) {
         int rc = bx_send(manager->launched.control_fd, parts, count, fds, fd_count);
@@ -46,7 +46,7 @@ int request_note(bioxen_manager *manager, uint32_t type, uint32_t id, const stru
     struct iovec part = {frame, ctl_encode_note(type, id, note, frame)};
     if (part.iov_len == 0)
         return bx_fail(err, E2BIG, "a text of %u bytes is too long for the orchestrator", note->length);
-    return send_all(manager, &part, 1, &fd, fd >= 0, err);
+    return request_send(manager, &part, 1, &fd, fd >= 0, err);
 }
 
 /* A request that has no answer of its own. */
@@ -101,7 +101,7 @@ int bioxen_interrupt(bioxen_manager *manager, uint32_t vm, const bioxen_session 
     else if (reason != BIOXEN_BY_TIMEOUT && reason != BIOXEN_BY_CLIENT)
         bx_fail(&err, EINVAL, "%d is no reason for an interrupt", (int)reason);
     else
-        send_all(manager, parts, 2, NULL, 0, &err);
+        request_send(manager, parts, 2, NULL, 0, &err);
     return err.code == 0 ? 0 : public_fail(public_err, &err);
 }
 
@@ -117,7 +117,7 @@ static int send_create(bioxen_manager *manager, const struct vm_spec *spec, uint
     vm_spec_pack(&packer, spec);
     struct ctl_head head = {CTL_MAGIC, CTL_CREATE, id, (uint32_t)body.size};
     const struct iovec parts[] = {{&head, sizeof head}, {body.data, body.size}};
-    int rc = send_all(manager, parts, 2, fds, 1 + spec->mount_count, err);
+    int rc = request_send(manager, parts, 2, fds, 1 + spec->mount_count, err);
     msgpack_sbuffer_destroy(&body);
     return rc;
 }

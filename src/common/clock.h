@@ -1,4 +1,4 @@
-/* clock.h - CLOCK_MONOTONIC as one number; a deadline is such a number. */
+/* clock.h - CLOCK_MONOTONIC as one number; a deadline is such a number. And the time of day. */
 #ifndef BX_COMMON_CLOCK_H
 #define BX_COMMON_CLOCK_H
 
@@ -10,6 +10,14 @@ static inline uint64_t bx_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The time of day, for people: it may jump. */
+static inline uint64_t bx_wall_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 

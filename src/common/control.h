@@ -33,6 +33,19 @@ enum ctl_type {
                           sealed memfd (check_wire.h). Reply: any CTL_CHECK_PART and CTL_CHECKED, or CTL_ERROR */
     CTL_LISTEN = 11,   /* {}; one descriptor: a listening SEQPACKET socket, for more clients. From the owner only.
                           Reply: CTL_DONE or CTL_ERROR */
+    /* of topologies. Names are TOPOLOGY/NAME, or NAME where it is unique. Reply: any CTL_ANSWER_PART and CTL_ANSWER, or
+       CTL_ERROR */
+    CTL_UP = 16,      /* as CTL_CHECK: begins to send a topology, under the request's id. Reply: CTL_ERROR, or later */
+    CTL_UP_PART = 17, /* struct ctl_part and its text; one descriptor. What belongs to it; the same id. No reply */
+    CTL_UP_GO = 18,   /* {number: set of enum ctl_up_flag}: all was sent. Replies to the same id */
+    CTL_DOWN = 19,    /* {text: topology, or "" for all} */
+    CTL_LIST = 20,    /* {number: enum ctl_list, text: topology, or "" for all} */
+    CTL_INSPECT = 21, /* {text: name} */
+    CTL_VERB = 22,    /* {vm: enum ctl_verb, number: grace in ms, text: name} */
+    CTL_LOGS = 23,    /* struct ctl_logs and the name: "TOPOLOGY/" is all of it. Also any CTL_LOG */
+    CTL_EVENTS = 24,  /* {text: topology, or "" for all}. Also any CTL_CHANGE */
+    CTL_ENOUGH = 25,  /* {number: id of CTL_LOGS or CTL_EVENTS}: it is answered now; or of CTL_UP: no more comes,
+                         and it is forgotten. No reply of its own */
     /* bioxend -> client */
     CTL_CREATED = 64,  /* {vm}: it runs */
     CTL_ERROR = 65,    /* {code: errno, text} */
@@ -45,6 +58,43 @@ enum ctl_type {
     CTL_CHECK_PART = 71, /* a piece of what was found out about a topology file; all pieces are one MessagePack map */
     CTL_CHECKED = 72,    /* the last piece */
     CTL_DONE = 74,       /* {}: what was asked for was done */
+    CTL_ANSWER_PART = 80, /* a piece of an answer; all pieces are one MessagePack value */
+    CTL_ANSWER = 81,      /* the last piece */
+    CTL_LOG = 82,         /* struct ctl_log, then the VM's name, then bytes */
+    CTL_CHANGE = 83,      /* a MessagePack map */
+};
+
+enum ctl_up_flag { CTL_UP_DRY_RUN = 1, CTL_UP_WAIT = 2 };
+enum ctl_list { CTL_LIST_VMS = 1, CTL_LIST_TOPOLOGIES = 2, CTL_LIST_DEATHS = 3, CTL_LIST_STATS = 4 };
+enum ctl_verb { CTL_VERB_START = 1, CTL_VERB_STOP = 2, CTL_VERB_RESTART = 3, CTL_VERB_KILL = 4 };
+
+/* What a topology needs beside its file: bytes are in a sealed memfd, as many as are said. */
+enum ctl_part_kind {
+    CTL_PART_PROGRAM = 1, /* the text of program `index` (of the check's list); text: its chunk's name */
+    CTL_PART_MODULE = 2,  /* a module of program `index`; text: its name, a NUL, its chunk's name */
+    CTL_PART_MOUNT = 3,   /* an O_PATH descriptor: mount `sub` of VM `index` (of the topology's list) */
+    CTL_PART_APP = 4,     /* likewise: the directory of program `index`, for VMs of the full profile */
+};
+
+struct ctl_part {
+    uint32_t kind;
+    uint32_t index, sub;
+    uint32_t bytes;
+};
+
+struct ctl_logs {
+    uint64_t since_us; /* CLOCK_REALTIME, 0: all */
+    uint32_t follow;
+    uint32_t zero;
+};
+
+struct ctl_log {
+    uint32_t vm;
+    uint32_t stream;  /* 1 stdout, 2 stderr; 0: `skipped` bytes are lost, and none are here */
+    uint64_t time_us; /* CLOCK_REALTIME */
+    uint64_t skipped;
+    uint32_t name;    /* bytes of the VM's name, TOPOLOGY/NAME */
+    uint32_t zero;
 };
 
 struct ctl_head {
@@ -81,6 +131,7 @@ struct ctl_statistics {
 };
 
 _Static_assert(sizeof(struct ctl_interrupt) == 24 && sizeof(struct ctl_statistics) == 48, "wire layout");
+_Static_assert(sizeof(struct ctl_part) == 16 && sizeof(struct ctl_logs) == 16 && sizeof(struct ctl_log) == 32, "wire");
 _Static_assert(sizeof(struct ctl_head) == 16 && sizeof(struct ctl_output) == 8, "wire layout");
 
 /* Room for a note with the longest text: head, map and keys take less than 64 bytes. */

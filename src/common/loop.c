@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #define BATCH 64
@@ -33,6 +34,23 @@ int bx_loop_change(struct bx_loop *loop, struct bx_source *source, uint32_t even
 {
     struct epoll_event event = {.events = events, .data.ptr = source};
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) == 0 ? 0 : -errno;
+}
+
+/* A timer that is over at once. */
+int bx_loop_later(struct bx_loop *loop, struct bx_source *source)
+{
+    const struct itimerspec now = {.it_value.tv_nsec = 1};
+    if (source->fd >= 0)
+        return 0;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int rc = timerfd_settime(fd, 0, &now, NULL) == 0 ? 0 : -errno;
+    if (rc == 0)
+        rc = bx_loop_add(loop, source, fd, EPOLLIN);
+    if (rc != 0)
+        close(fd);
+    return rc;
 }
 
 void bx_loop_close(struct bx_loop *loop, struct bx_source *source)

@@ -29,6 +29,9 @@ void bx_loop_fini(struct bx_loop *loop);
 int bx_loop_add(struct bx_loop *loop, struct bx_source *source, int fd, uint32_t events);
 int bx_loop_change(struct bx_loop *loop, struct bx_source *source, uint32_t events);
 
+/* Calls the source back once, after what runs now; the callback closes it. Returns as above. */
+int bx_loop_later(struct bx_loop *loop, struct bx_source *source);
+
 /* Takes a source out and closes its descriptor; its callback does not run again. No-op when it is not in. */
 void bx_loop_close(struct bx_loop *loop, struct bx_source *source);
 

@@ -26,6 +26,27 @@ static const struct bx_field limit_fields[] = {
     BX_FIELD(struct record_limit_entry, enforced_by, BX_FIELD_CHARS, RECORD_ENFORCER_MAX),
 };
 
+const char *record_outcome_name(uint32_t outcome)
+{
+    static const char *const names[RECORD_OUTCOME_COUNT] = {
+        [RECORD_OK] = "ok",         [RECORD_ERROR] = "error",   [RECORD_SYNTAX] = "syntax",
+        [RECORD_EXIT] = "exit",     [RECORD_TIMEOUT] = "timeout", [RECORD_CPU] = "cpu",
+        [RECORD_MEMORY] = "memory", [RECORD_OUTPUT] = "output", [RECORD_POLICY] = "policy",
+        [RECORD_CRASH] = "crash",   [RECORD_KILLED] = "killed", [RECORD_INTERNAL] = "internal",
+        [RECORD_STOPPED] = "stopped",
+    };
+    return outcome < RECORD_OUTCOME_COUNT ? names[outcome] : "internal";
+}
+
+const char *record_limit_name(uint32_t limit)
+{
+    static const char *const names[RECORD_LIMIT_COUNT] = {
+        [RECORD_LIMIT_MEMORY] = "memory",     [RECORD_LIMIT_CPUS] = "cpus", [RECORD_LIMIT_TIMEOUT] = "timeout",
+        [RECORD_LIMIT_CPU_TIME] = "cpu_time", [RECORD_LIMIT_PIDS] = "pids", [RECORD_LIMIT_OUTPUT] = "output_limit",
+    };
+    return limit < RECORD_LIMIT_COUNT ? names[limit] : "?";
+}
+
 void record_fini(struct record *record)
 {
     bx_text_fini(&record->error);

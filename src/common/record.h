@@ -17,6 +17,12 @@ enum record_outcome {
     RECORD_OUTCOME_COUNT
 };
 
+/* "ok", "error", ...; never NULL. */
+const char *record_outcome_name(uint32_t outcome);
+
+/* "memory", "cpus", ... */
+const char *record_limit_name(uint32_t limit);
+
 enum record_limit {
     RECORD_LIMIT_MEMORY, RECORD_LIMIT_CPUS, RECORD_LIMIT_TIMEOUT, RECORD_LIMIT_CPU_TIME, RECORD_LIMIT_PIDS,
     RECORD_LIMIT_OUTPUT,

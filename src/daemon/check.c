@@ -8,31 +8,23 @@
 #include "check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/check_wire.h"
+#include "answer.h"
 #include "client.h"
-
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+#include "common/check_wire.h"
+#include "common/memfd.h"
 
 static int read_all(int fd, char *bytes, size_t length, struct bx_error *err)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SEALS) != SEALS)
+    if (!bx_memfd_is_sealed(fd))
         return bx_fail(err, EINVAL, "a topology file comes in a sealed memfd");
-    for (size_t have = 0; have < length;) {
-        ssize_t got = read(fd, bytes + have, length - have);
-        if (got == 0)
-            return bx_fail(err, EINVAL, "the topology file is shorter than was said");
-        if (got < 0 && errno != EINTR)
-            return bx_fail_errno(err, errno, "reading the topology file");
-        have += got > 0 ? (size_t)got : 0;
-    }
-    return 0;
+    int rc = bx_memfd_read(fd, bytes, length);
+    if (rc == -ENODATA)
+        return bx_fail(err, EINVAL, "the topology file is shorter than was said");
+    return rc == 0 ? 0 : bx_fail_errno(err, -rc, "reading the topology file");
 }
 
 /* Cuts each "NAME=value" in two, in place. */
@@ -48,33 +40,18 @@ static struct topology_variable *split_variables(char *at, uint32_t count)
     return variables;
 }
 
-static void send_answer(struct client *client, uint32_t id, const msgpack_sbuffer *answer)
-{
-    static char frame[sizeof(struct ctl_head) + CHECK_PART];
-    size_t done = 0;
-    do {
-        size_t part = answer->size - done < CHECK_PART ? answer->size - done : CHECK_PART;
-        bool last = done + part == answer->size;
-        struct ctl_head head = {CTL_MAGIC, last ? CTL_CHECKED : CTL_CHECK_PART, id, (uint32_t)part};
-        memcpy(frame, &head, sizeof head);
-        memcpy(frame + sizeof head, answer->data + done, part);
-        client_send(client, frame, sizeof head + part);
-        done += part;
-    } while (done < answer->size);
-}
-
 static int answer(struct client *client, uint32_t id, struct topology *topology, struct bx_error *err)
 {
     msgpack_sbuffer buffer;
     msgpack_sbuffer_init(&buffer);
     int rc = topology_pack(topology, &buffer, err);
     if (rc == 0)
-        send_answer(client, id, &buffer);
+        answer_send(client, id, (struct answer_types){CTL_CHECK_PART, CTL_CHECKED}, &buffer);
     msgpack_sbuffer_destroy(&buffer);
     return rc;
 }
 
-static int check(struct client *client, uint32_t id, char *bytes, const struct ctl_note *note, struct bx_error *err)
+static int load(char *bytes, const struct ctl_note *note, struct topology **out, struct bx_error *err)
 {
     struct check_source parts;
     char name[BX_NAME_MAX + 1] = "topology";
@@ -88,16 +65,12 @@ static int check(struct client *client, uint32_t id, char *bytes, const struct c
     if (variables == NULL)
         return bx_fail_errno(err, ENOMEM, "topology");
     source.variables = variables;
-    struct topology *topology = NULL;
-    int rc = topology_load(&source, &topology, err);
-    if (rc == 0)
-        rc = answer(client, id, topology, err);
-    topology_free(topology);
+    int rc = topology_load(&source, out, err);
     free(variables);
     return rc;
 }
 
-int check_file(struct client *client, uint32_t id, int fd, const struct ctl_note *note, struct bx_error *err)
+int check_receive(int fd, const struct ctl_note *note, struct topology **out, struct bx_error *err)
 {
     if (note->number > CHECK_MAX)
         return bx_fail(err, E2BIG, "a topology file with its variables has %zu bytes at most", (size_t)CHECK_MAX);
@@ -106,7 +79,17 @@ int check_file(struct client *client, uint32_t id, int fd, const struct ctl_note
         return bx_fail_errno(err, ENOMEM, "topology file");
     int rc = read_all(fd, bytes, note->number, err);
     if (rc == 0)
-        rc = check(client, id, bytes, note, err);
+        rc = load(bytes, note, out, err);
     free(bytes);
+    return rc;
+}
+
+int check_file(struct client *client, uint32_t id, int fd, const struct ctl_note *note, struct bx_error *err)
+{
+    struct topology *topology = NULL;
+    int rc = check_receive(fd, note, &topology, err);
+    if (rc == 0)
+        rc = answer(client, id, topology, err);
+    topology_free(topology);
     return rc;
 }

@@ -12,6 +12,9 @@
 
 struct client;
 
+/* Reads a topology file from a descriptor. Returns 0 with *out, which may have errors of its own, or -errno. */
+int check_receive(int fd, const struct ctl_note *note, struct topology **out, struct bx_error *err);
+
 /* Reads the source from a descriptor and answers request `id`. Returns 0 or -errno: then nothing was answered. */
 int check_file(struct client *client, uint32_t id, int fd, const struct ctl_note *note, struct bx_error *err);
 

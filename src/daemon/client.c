@@ -13,6 +13,8 @@
 
 #include "common/socket.h"
 #include "control.h"
+#include "feed.h"
+#include "follow.h"
 #include "manager.h"
 
 struct queued_frame {
@@ -60,6 +62,8 @@ static void flush_queue(struct client *client)
     if (client->source.fd >= 0)
         bx_loop_change(&client->manager->loop, &client->source, EPOLLIN);
     manager_pause_output(client, false);
+    feed_resume(client);
+    follow_resume(client);
 }
 
 static void enqueue(struct client *client, const void *bytes, size_t length, int fd)

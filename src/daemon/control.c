@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "check.h"
 #include "client.h"
+#include "control_topology.h"
 #include "grace.h"
 #include "manager.h"
 #include "stats.h"
@@ -224,6 +225,8 @@ static int (*const handlers[])(const struct request *) = {
 int control_handle(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)
 {
     const struct request request = {client, head, body, fds, fd_count};
+    if (head->type >= CTL_UP)
+        return control_topology(client, head, body, fds, fd_count);
     if (head->type >= sizeof handlers / sizeof *handlers || handlers[head->type] == NULL)
         return -EBADMSG;
     return handlers[head->type](&request);

@@ -188,11 +188,11 @@ void death_describe(struct vm *vm, struct record *record)
 }
 
 /* A record is far smaller than a frame: its texts are bounded by BX_MESSAGE_MAX each. */
-void death_report(struct vm *vm)
+void death_report(const struct vm *vm, const struct record *record)
 {
-    struct record record = {0};
-    death_describe(vm, &record);
     msgpack_sbuffer body;
+    if (vm->client == NULL)
+        return;
     msgpack_sbuffer_init(&body);
     struct ctl_head head = {CTL_MAGIC, CTL_DEATH, 0, 0};
     msgpack_sbuffer_write(&body, (const char *)&head, sizeof head);
@@ -204,10 +204,9 @@ void death_report(struct vm *vm)
     msgpack_pack_uint32(&packer, vm->id);
     msgpack_pack_str(&packer, 6);
     msgpack_pack_str_body(&packer, "record", 6);
-    record_pack(&packer, &record);
+    record_pack(&packer, record);
     head.length = (uint32_t)(body.size - sizeof head);
     memcpy(body.data, &head, sizeof head);
     client_send(vm->client, body.data, body.size);
     msgpack_sbuffer_destroy(&body);
-    record_fini(&record);
 }

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/socket.h"
@@ -118,23 +117,6 @@ void jailer_fini(struct jailer *jailer)
 
 /* ---- sending ---- */
 
-/* A timer that is over at once: the loop comes to it after what runs now. */
-static int wake_later(struct jailer *jailer)
-{
-    if (jailer->later.fd >= 0)
-        return 0;
-    const struct itimerspec now = {.it_value.tv_nsec = 1};
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    int rc = timerfd_settime(fd, 0, &now, NULL) == 0 ? 0 : -errno;
-    if (rc == 0)
-        rc = bx_loop_add(&jailer->manager->loop, &jailer->later, fd, EPOLLIN);
-    if (rc != 0)
-        close(fd);
-    return rc;
-}
-
 static int keep_replies(struct jailer *jailer)
 {
     struct jw_reply reply;
@@ -150,7 +132,7 @@ static int keep_replies(struct jailer *jailer)
             jailer->kept = kept;
         jailer->last_kept = kept;
     }
-    return rc == 0 && jailer->kept != NULL ? wake_later(jailer) : rc;
+    return rc == 0 && jailer->kept != NULL ? bx_loop_later(&jailer->manager->loop, &jailer->later) : rc;
 }
 
 /* The jailer takes one request after the other whatever we do, as long as it can say what became of them. */

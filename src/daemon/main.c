@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "sandbox/lock.h"
@@ -40,6 +41,16 @@ static int drop_privileges(char *why, size_t size)
     return sb_lock_drop(getuid(), getgid(), why, size);
 }
 
+/* Each VM takes three or four, and a thousand VMs are nothing unusual. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Gives up every privilege, then every system call that the work below does not need. */
 static int become_harmless(struct bx_error *err)
 {
@@ -49,6 +60,7 @@ static int become_harmless(struct bx_error *err)
     if (drop_privileges(why, sizeof why) != 0)
         return bx_fail(err, EPERM, "the orchestrator cannot drop its privileges: %s", why);
     prctl(PR_SET_DUMPABLE, 0);
+    raise_descriptor_limit();
     int rc = sb_lock_filter(SB_FILTER_ORCHESTRATOR);
     return rc == 0 ? 0 : bx_fail_errno(err, -rc, "the orchestrator cannot install its syscall filter");
 }

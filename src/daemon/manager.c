@@ -9,6 +9,14 @@
 
 #include "vm.h"
 
+static void on_sweep(struct bx_source *source, uint32_t events)
+{
+    (void)events;
+    struct manager *manager = (struct manager *)((char *)source - offsetof(struct manager, sweep));
+    bx_loop_close(&manager->loop, source);
+    manager_sweep_clients(manager);
+}
+
 int manager_init(struct manager *manager, int control_fd, int jailer_fd, struct bx_error *err)
 {
     *manager = (struct manager){0};
@@ -18,6 +26,8 @@ int manager_init(struct manager *manager, int control_fd, int jailer_fd, struct 
     manager->user = getuid();
     jailer_init(&manager->jailer, manager);
     listener_init(&manager->listener, manager);
+    fleets_init(manager);
+    manager->sweep = (struct bx_source){-1, on_sweep};
     rc = manager_add_client(manager, control_fd);
     if (rc == 0)
         rc = jailer_open(&manager->jailer, jailer_fd);
@@ -31,11 +41,13 @@ void manager_fini(struct manager *manager)
     listener_fini(&manager->listener);
     HASH_ITER(hh, manager->vms, vm, next)
         manager_remove(manager, vm);
+    fleets_fini(manager);
     network_lost(manager);
     HASH_ITER(hh, manager->clients, client, next_client) {
         HASH_DEL(manager->clients, client);
         client_free(client);
     }
+    bx_loop_close(&manager->loop, &manager->sweep);
     jailer_fini(&manager->jailer);
     bx_loop_fini(&manager->loop);
 }
@@ -47,22 +59,30 @@ struct vm *manager_find(struct manager *manager, uint32_t id)
     return vm;
 }
 
-static uint32_t next_number(struct manager *manager)
+uint32_t manager_next_number(struct manager *manager)
 {
     do
         manager->last_vm++;
-    while (manager->last_vm == 0 || manager_find(manager, manager->last_vm) != NULL);
+    while (manager->last_vm == 0 || manager_find(manager, manager->last_vm) != NULL ||
+           instance_find(manager, manager->last_vm) != NULL);
     return manager->last_vm;
+}
+
+struct vm *manager_add_at(struct manager *manager, uint32_t number)
+{
+    struct vm *vm = vm_new(manager, number);
+    if (vm != NULL)
+        HASH_ADD(hh, manager->vms, id, sizeof vm->id, vm);
+    return vm;
 }
 
 struct vm *manager_add(struct manager *manager, struct client *client)
 {
-    struct vm *vm = vm_new(manager, next_number(manager));
+    struct vm *vm = manager_add_at(manager, manager_next_number(manager));
     if (vm == NULL)
         return NULL;
     vm->client = client;
     vm->scope = client != NULL ? client->number : 0;
-    HASH_ADD(hh, manager->vms, id, sizeof vm->id, vm);
     return vm;
 }
 
@@ -107,6 +127,7 @@ void manager_on_client_gone(struct manager *manager, struct client *client)
         vm_pause_output(vm, false);
         vm_kill(vm, VM_KILL_ASKED, SIGKILL);
     }
+    bx_loop_later(&manager->loop, &manager->sweep); /* not now: whoever was writing to it still looks at it */
 }
 
 void manager_sweep_clients(struct manager *manager)
@@ -115,6 +136,7 @@ void manager_sweep_clients(struct manager *manager)
     HASH_ITER(hh, manager->clients, client, next) {
         if (client->source.fd >= 0 || client->number == CLIENT_OWNER)
             continue;
+        fleets_forget_client(client);
         HASH_DEL(manager->clients, client);
         client_free(client);
     }

@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/loop.h"
 #include "client.h"
+#include "fleet.h"
 #include "jailer.h"
 #include "listener.h"
 #include "network.h"
@@ -27,6 +28,8 @@ struct manager {
     struct vm *vms;       /* by number (uthash) */
     uint32_t last_vm;
     struct network network;
+    struct fleets fleets; /* topologies that are up */
+    struct bx_source sweep; /* wakes the loop for clients that are gone */
 };
 
 /* Takes both sockets. Returns 0 or -errno. */
@@ -35,6 +38,12 @@ void manager_fini(struct manager *manager);
 
 /* The VM with that number, or NULL. */
 struct vm *manager_find(struct manager *manager, uint32_t id);
+
+/* A number that neither a VM has nor a name of a topology. */
+uint32_t manager_next_number(struct manager *manager);
+
+/* A new VM in the table, nobody's, with that number, which is free; NULL without memory. */
+struct vm *manager_add_at(struct manager *manager, uint32_t number);
 
 /* A new VM in the table, of a client or (NULL) nobody, with the next free number; NULL without memory. */
 struct vm *manager_add(struct manager *manager, struct client *client);

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/control.h"
+#include "figures.h"
 #include "manager.h"
 #include "streams.h"
 #include "vm.h"
@@ -45,6 +46,8 @@ void stats_tell(struct vm *vm, const struct jw_statistics *figures)
         client_send(manager_client(vm->manager, vm->stats[i].client), frame, sizeof frame);
     }
     vm->stats_count = 0;
+    if (vm->instance != NULL)
+        figures_tell(vm, figures);
 }
 
 void stats_refuse(struct vm *vm)
@@ -54,4 +57,6 @@ void stats_refuse(struct vm *vm)
         client_send_note(manager_client(vm->manager, vm->stats[i].client), CTL_ERROR, vm->stats[i].id, 0, ESRCH, text,
                          sizeof text - 1);
     vm->stats_count = 0;
+    if (vm->instance != NULL)
+        figures_tell(vm, NULL);
 }

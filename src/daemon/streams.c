@@ -50,7 +50,9 @@ static int pump(struct vm *vm, unsigned index)
     if (got <= 0)
         return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
     size_t taken = within_limit(vm, (size_t)got);
-    if (taken > 0) {
+    if (taken > 0 && vm->instance != NULL) {
+        instance_on_output(vm->instance, index + 1, bytes, taken);
+    } else if (taken > 0) {
         struct ctl_output output = {vm->id, index + 1};
         struct ctl_head head = {CTL_MAGIC, CTL_OUTPUT, 0, (uint32_t)(sizeof output + taken)};
         memcpy(frame, &head, sizeof head);
@@ -105,7 +107,10 @@ static int take_need(struct vm *vm, const struct lw_frame *frame)
     if (frame->b != LW_NEED_MODULE)
         return -EBADMSG;
     vm->needs_module = true;
-    client_send_note(vm->client, CTL_NEED, 0, vm->id, 0, frame->text1, frame->length1);
+    if (vm->instance != NULL)
+        instance_on_need(vm->instance, frame->text1, frame->length1);
+    else
+        client_send_note(vm->client, CTL_NEED, 0, vm->id, 0, frame->text1, frame->length1);
     return 0;
 }
 

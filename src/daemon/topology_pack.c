@@ -127,10 +127,21 @@ static void entry_depends(struct pack *pack, const struct topology_vm *vm)
     }
 }
 
+static void entry_mounts(struct pack *pack, const struct topology_vm *vm)
+{
+    put_list(pack, "mounts", vm->spec.mount_count);
+    for (uint32_t i = 0; i < vm->spec.mount_count; i++) {
+        put_map(pack, 3);
+        entry_text(pack, "host", vm->mount_hosts[i]);
+        entry_text(pack, "target", vm->spec.mounts[i].target);
+        entry_number(pack, "writable", vm->spec.mounts[i].writable);
+    }
+}
+
 static void put_vm(struct pack *pack, const struct topology_vm *vm)
 {
     static const char *const policies[] = {"no", "on-failure", "always"};
-    put_map(pack, 17);
+    put_map(pack, 18);
     entry_text(pack, "name", vm->name);
     entry_number(pack, "replicas", vm->replicas);
     entry_text(pack, "profile", vm->spec.profile == 0 ? "restricted" : "full");
@@ -147,6 +158,7 @@ static void put_vm(struct pack *pack, const struct topology_vm *vm)
     entry_text(pack, "group", vm->group == TOPOLOGY_NONE ? NULL : pack->topology->groups[vm->group].name);
     entry_ports(pack, vm); /* two entries */
     entry_depends(pack, vm);
+    entry_mounts(pack, vm);
 }
 
 /* Wires that a role and an entry of wires both say are one edge: the entry's. */

@@ -31,17 +31,24 @@ uint64_t vm_heap_ceiling(uint64_t memory)
 
 /* ---- actions ---- */
 
+/* The topology hears of it last: it may want the next life at once, and that has the same number. */
 static void finish(struct vm *vm)
 {
+    struct record record = {0};
+    struct instance *instance = vm->instance;
     vm->ended_us = vm->ended_us != 0 ? vm->ended_us : bx_now_us();
     if (vm->state == VM_SPAWNING) /* lost before it was made: the create has had no reply yet */
         client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
     stats_refuse(vm);
-    death_report(vm);
+    death_describe(vm, &record);
+    death_report(vm, &record);
     struct manager *manager = vm->manager;
     bool only = vm->spec.only != 0;
     manager_remove(manager, vm);
-    if (only && manager->vms == NULL)
+    if (instance != NULL)
+        instance_on_ended(instance, &record);
+    record_fini(&record);
+    if (only && manager->vms == NULL && manager->fleets.list == NULL)
         jailer_fini(&manager->jailer); /* it goes while the client still reads of the death */
 }
 
@@ -54,6 +61,8 @@ static void act_spawned(struct vm *vm, const struct jw_reply *reply)
     vm->state = vm->kill != VM_KILL_NONE ? VM_KILLED : vm->stop_asked ? VM_LEAVING : VM_RUNNING;
     if (streams_watch(vm) != 0)
         vm_kill(vm, VM_KILL_INTERNAL, SIGKILL);
+    if (vm->instance != NULL)
+        instance_on_started(vm->instance);
 }
 
 static void act_failed(struct vm *vm, const struct jw_reply *reply)
@@ -61,7 +70,10 @@ static void act_failed(struct vm *vm, const struct jw_reply *reply)
     const struct jw_failed *failed = &reply->u.failed;
     client_send_note(vm->client, CTL_ERROR, vm->request_id, 0, (uint32_t)failed->code, failed->text,
                      strlen(failed->text));
+    struct instance *instance = vm->instance;
     manager_remove(vm->manager, vm);
+    if (instance != NULL)
+        instance_on_failed(instance, failed->code, failed->text);
 }
 
 static void ask_kill(struct vm *vm)

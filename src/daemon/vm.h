@@ -88,6 +88,7 @@ struct vm {
     uint32_t id;
     struct manager *manager;
     struct client *client;       /* who made it, hears of it, and takes it along at its end; NULL: nobody */
+    struct instance *instance;   /* whose life it is; NULL: nobody's, it is a client's own */
     uint32_t scope;              /* of its name, and its default network: one for each client */
     enum vm_state state;
     struct vm_spec spec;

@@ -172,7 +172,7 @@ def test_variables(bx: Bioxen) -> None:
 def test_only_named_variables_are_sent(bx: Bioxen) -> None:
     path = bx.write("t.yaml", "version: 1\nvms: {a: {code: return, args: ['${BIOXEN_SENT}', '${BIOXEN_SEC}']}}\n")
     trace = bx.work / "trace"
-    done = subprocess.run(["strace", "-o", trace, "-e", "trace=write,writev,sendmsg", "-s", "100000", *bx.command("check", path)],
+    done = subprocess.run(["strace", "-o", trace, "-e", "trace=write,writev,pwrite64,sendmsg", "-s", "100000", *bx.command("check", path)],
                           env=bx.environment({"BIOXEN_SENT": "aye-aye", "BIOXEN_SEC": "", "BIOXEN_SECRET": "hunter2"}),
                           cwd=bx.work, capture_output=True, timeout=30 * SLOW)
     assert done.returncode == 0, done.stderr
