@@ -168,6 +168,24 @@ static void describe(struct answer *answer, const struct plan *plan, const struc
 
 /* ---- up ---- */
 
+/* From which port on a VM may bind is settled when it gets its place in the network, and that stays. */
+static int check_ports(const struct plan *plan, const struct topology *topology, const struct present *present,
+                       struct bx_error *err)
+{
+    for (uint32_t i = 0; i < topology->instance_count; i++) {
+        const struct plan_vm *vm = &plan->vms[i];
+        if (vm->action != PLAN_CHANGE || !present->vms[vm->present].vm->networked)
+            continue;
+        uint16_t low = rollout_low_port(&topology->vms[topology->instances[i].vm]);
+        uint16_t had = rollout_low_port(present->vms[vm->present].vm);
+        if (low != 0 && (had == 0 || low < had))
+            return bx_fail(err, EBUSY,
+                           "'%s' was made without port %u, which is below 1024: take the topology '%s' down first",
+                           topology->instances[i].name, low, topology->name);
+    }
+    return 0;
+}
+
 static int make_plan(const struct fleet *fleet, const struct bundle *bundle, struct present *present,
                      struct plan **out, struct bx_error *err)
 {
@@ -188,7 +206,8 @@ static int make_plan(const struct fleet *fleet, const struct bundle *bundle, str
         .same_program = same_program,
         .context = present,
     };
-    return plan_make(&input, out, err);
+    int rc = plan_make(&input, out, err);
+    return rc == 0 ? check_ports(*out, bundle->topology, present, err) : rc;
 }
 
 static int dry_run(struct manager *manager, struct bundle *bundle, struct client_request request, struct bx_error *err)

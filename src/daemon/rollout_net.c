@@ -65,10 +65,21 @@ static void on_attached(struct manager *manager, const struct network_question *
     rollout_go_on(rollout);
 }
 
-static bool attach(struct rollout *rollout, struct instance *instance)
+uint16_t rollout_low_port(const struct topology_vm *vm)
+{
+    uint16_t low = 1024;
+    for (uint32_t i = 0; i < vm->port_count; i++)
+        low = vm->ports[i].port < low ? vm->ports[i].port : low;
+    for (uint32_t i = 0; i < vm->publish_count; i++)
+        low = vm->publish[i].vm_port < low ? vm->publish[i].vm_port : low;
+    return low < 1024 ? low : 0;
+}
+
+static bool attach(struct rollout *rollout, struct instance *instance, const struct topology_vm *vm)
 {
     struct jw_request request = {.magic = JW_MAGIC, .type = JW_ATTACH, .vm = instance->number};
     struct bx_error err = {0};
+    request.attach.low_port = rollout_low_port(vm);
     if (instance_join(instance, &err) != 0) {
         rollout_fail(rollout, err.code, err.text);
         return true;
@@ -85,7 +96,8 @@ bool rollout_attach_next(struct rollout *rollout)
     const struct topology *topology = rollout->bundle->topology;
     while (rollout->at < topology->instance_count) {
         uint32_t index = rollout->at++;
-        if (topology->vms[topology->instances[index].vm].networked && attach(rollout, rollout_target(rollout, index)))
+        const struct topology_vm *vm = &topology->vms[topology->instances[index].vm];
+        if (vm->networked && attach(rollout, rollout_target(rollout, index), vm))
             return true;
     }
     return false;

@@ -89,6 +89,9 @@ int rollout_begin_down(struct fleet *fleet, struct client_request request, struc
 void rollout_down_gone(struct manager *manager, struct client_request request, const char *name, uint32_t vms);
 void rollout_down_failed(struct manager *manager, struct client_request request, const struct bx_error *err);
 
+/* The lowest port below 1024 that the topology gives a VM: from there on it may bind. 0: there is none. */
+uint16_t rollout_low_port(const struct topology_vm *vm);
+
 /* ---- rollout_net.c: each does the next thing; true: there was one ---- */
 bool rollout_attach_next(struct rollout *rollout);
 bool rollout_wire_next(struct rollout *rollout);
