@@ -28,19 +28,24 @@ static bool writable(int dir, const char *file)
     return faccessat(dir, file, W_OK, AT_EACCESS) == 0;
 }
 
-/* Which controllers do the children of this directory have, after those that are missing were switched on? */
+/*
+ * Which controllers do the children of this directory have, after those that are missing were switched on? Memory comes
+ * first, and without it nothing else is touched: a group with processes in it refuses memory, but takes pids and cpu, and
+ * becomes the root of a threaded subtree, in which nobody can make an ordinary group any more.
+ */
 static void enable(int dir, bool found[SB_CONTROLLERS])
 {
     char given[512], available[512];
     if (sb_read_at(dir, "cgroup.subtree_control", given, sizeof given) < 0 ||
         sb_read_at(dir, "cgroup.controllers", available, sizeof available) < 0)
         given[0] = available[0] = '\0';
-    for (int i = 0; i < SB_CONTROLLERS; i++) {
+    for (int i = 0; i < SB_CONTROLLERS && (i == SB_MEMORY || found[SB_MEMORY]); i++) {
         found[i] = sb_has_word(given, controllers[i].name);
         if (!found[i] && sb_has_word(available, controllers[i].name))
             found[i] = sb_write_at(dir, "cgroup.subtree_control", "%s", controllers[i].enable) == 0;
     }
 }
+_Static_assert(SB_MEMORY == 0, "memory is tried first");
 
 int sb_cgroup_v2_find(char *path, const char *point, bool found[SB_CONTROLLERS])
 {

@@ -289,10 +289,36 @@ static void blame_as_root(const char *controller, struct doctor_try *try)
     }
 }
 
+/* Version 2: our own group is the user's, and could give the controller on if it had no process in it. */
+static bool busy_itself(const char *controller, struct doctor_try *try)
+{
+    char text[4096], path[4200], available[512];
+    if (doctor_read("/proc/self/cgroup", text, sizeof text) != 0)
+        return false;
+    char *own = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    if (own == NULL)
+        return false;
+    own = strchr(own, '/');
+    own[strcspn(own, "\n")] = '\0';
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cgroup.controllers", own);
+    if (doctor_read(path, available, sizeof available) != 0 || strstr(available, controller) == NULL)
+        return false;
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cgroup.subtree_control", own);
+    if (access(path, W_OK) != 0)
+        return false;
+    doctor_cause(try, "the cgroup of this process is delegated to this user, but a group that holds processes gives "
+                      "its children no controllers");
+    doctor_fix(try, "d=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup); mkdir -p \"$d/shell\" && for p in "
+                    "$(cat \"$d/cgroup.procs\"); do echo $p >\"$d/shell/cgroup.procs\" || :; done 2>/dev/null");
+    return true;
+}
+
 /* The commands make a cgroup that belongs to the user, and put the shell in it that they are typed into. */
 static void blame_as_user(const struct doctor_host *host, const char *controller, bool others,
                           struct doctor_try *try)
 {
+    if (cgroups_are_v2() && busy_itself(controller, try))
+        return;
     if (others)
         doctor_cause(try, "no cgroup with the %s controller is delegated to this user", controller);
     else

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 
 import pytest
 
 from bxrun import USER_ID, Bioxen
-from delegation import can_delegate, delegated_groups, entering
-from hostview import place_for_groups
+from delegation import delegated_groups, directly_delegated_group, entering, nothing_to_delegate
+from hostview import CGROUP_ROOT, cgroups_of, place_for_groups
 from waiting import SLOW
+
+
+V2 = (CGROUP_ROOT / "cgroup.controllers").exists()
 
 
 @pytest.mark.root
@@ -21,6 +26,15 @@ def test_root_gets_control_groups(bx: Bioxen) -> None:
     assert "cgroup-v" in limits["memory"]["enforced_by"]
     assert "cgroup-v" in limits["cpus"]["enforced_by"]
     assert any(word in limits["pids"]["enforced_by"] for word in ("cgroup-v", "seccomp"))
+
+
+@pytest.mark.skipif(not V2, reason="only version 2 of control groups cares where processes are")
+def test_the_callers_own_group_stays_as_it_is(bx: Bioxen) -> None:
+    """A group with processes in it takes pids and cpu for its children, but becomes the root of a threaded subtree by that."""
+    files = [cgroups_of(os.getpid())["unified"] / name for name in ("cgroup.type", "cgroup.subtree_control")]
+    before = [file.read_text() for file in files]
+    assert bx.eval("print(1)").status == 0
+    assert [file.read_text() for file in files] == before and "domain\n" in before
 
 
 def test_ordinary_user_falls_back_and_says_so(bx_user: Bioxen) -> None:
@@ -47,7 +61,7 @@ def test_whole_processors_need_no_control_group(bx_user: Bioxen) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(not can_delegate(), reason="this host has no control groups that can be delegated")
+@pytest.mark.skipif(nothing_to_delegate(), reason="this host has no control groups that can be delegated")
 def test_delegated_control_groups_are_used(bx_user: Bioxen) -> None:
     """An ordinary user in a control group that was handed over gets the kernel's limits."""
     with delegated_groups(USER_ID) as groups:
@@ -58,7 +72,7 @@ def test_delegated_control_groups_are_used(bx_user: Bioxen) -> None:
 
 @pytest.mark.root
 @pytest.mark.probe
-@pytest.mark.skipif(not can_delegate(), reason="this host has no control groups that can be delegated")
+@pytest.mark.skipif(nothing_to_delegate(), reason="this host has no control groups that can be delegated")
 def test_delegated_control_groups_kill_and_are_removed(bx_user: Bioxen) -> None:
     """The kernel's limit, met by native code; delegated_groups sees that no group is left."""
     with delegated_groups(USER_ID) as groups:
@@ -68,6 +82,26 @@ def test_delegated_control_groups_kill_and_are_removed(bx_user: Bioxen) -> None:
         print('ESCAPED')"""
         result = bx_user.eval(code, "--memory", "32MiB", preexec_fn=entering(groups))
     assert (result.record["outcome"], result.status) == ("memory", 137), result
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not V2, reason="only version 2 of control groups cares where processes are")
+def test_a_group_that_was_handed_over_with_its_processes(bx_user: Bioxen) -> None:
+    """It can give no controllers on, so the limits fall back; the doctor says so, and his command helps."""
+    half = ("run", "--cpus", "0.5", "-e", "print(1)")
+    with directly_delegated_group(USER_ID) as groups:
+        limits = bx_user.eval("print(1)", "--memory", "32MiB", preexec_fn=entering(groups)).record["limits"]
+        assert "rlimit" in limits["memory"]["enforced_by"] and "cgroup" not in limits["memory"]["enforced_by"], limits
+        refused = bx_user.call(*half, preexec_fn=entering(groups))
+        assert refused.status == 125 and b"bioxen doctor" in refused.err, refused
+        checks = json.loads(bx_user.call("doctor", "--json", deadline=60, preexec_fn=entering(groups)).out)["checks"]
+        found = next(check for check in checks if check["id"] == "cgroup-cpu")
+        assert "holds processes" in found["cause"], found
+        assert (groups[0] / "cgroup.type").read_text() == "domain\n" and not (groups[0] / "cgroup.subtree_control").read_text().strip()
+        line = bx_user.command(*half)
+        mended = subprocess.run([*line[:-len(half) - 1], "sh", "-c", f'{found["fix"]}; exec "$@"', "sh", *line[-len(half) - 1:]],
+                                capture_output=True, preexec_fn=entering(groups), env=bx_user.environment(None), timeout=20 * SLOW)
+    assert (mended.returncode, mended.stdout) == (0, b"1\n"), mended
 
 
 def test_cpu_share_is_enforced(bx: Bioxen) -> None:

@@ -14,9 +14,9 @@ CONTROLLERS = ("memory", "cpu", "pids")
 FILES = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")
 
 
-def can_delegate() -> bool:
-    """Has root groups to hand over? (Nobody else is asked: that a test needs root is another reason not to run it.)"""
-    return os.getuid() != 0 or all(place_for_groups(name) for name in CONTROLLERS)
+def nothing_to_delegate() -> bool:
+    """Has root no groups to hand over here? (Nobody else is asked: that a test needs root is another reason to skip it.)"""
+    return os.getuid() == 0 and not all(place_for_groups(name) for name in CONTROLLERS)
 
 
 def make(path: Path, user: int) -> None:
@@ -48,6 +48,19 @@ def delegated_groups(user: int) -> Iterator[list[Path]]:
         for path in reversed(made):
             assert not list(path.glob("bioxen-*")), f"left behind in {path}"
             path.rmdir()
+
+
+@contextmanager
+def directly_delegated_group(user: int) -> Iterator[list[Path]]:
+    """Version 2: the one group, handed over as it is, that a process is to enter. Afterwards it must be empty."""
+    path = CGROUP_ROOT / f"bxtest-{os.getpid()}"
+    try:
+        make(path, user)
+        yield [path]
+    finally:
+        assert not list(path.glob("**/bioxen-*")), f"left behind in {path}"
+        for below in (*(path / name for name in os.listdir(path) if (path / name).is_dir()), path):
+            below.rmdir()
 
 
 def entering(groups: list[Path]) -> Callable[[], None]:

@@ -12,7 +12,7 @@ import pytest
 
 import hostview
 from bxrun import USER_ID, Bioxen, Running, private_directory, remove_tree, user_skip_reason
-from delegation import can_delegate, delegated_groups, entering
+from delegation import delegated_groups, entering, nothing_to_delegate
 from hostview import NAMESPACES, Process
 
 pytestmark = pytest.mark.root  # /proc/<pid> of another uid is root's to read
@@ -38,7 +38,7 @@ def jail(request: pytest.FixtureRequest) -> Iterator[Inside]:
     work = private_directory()
     bx = Bioxen(work, user=who == "user")
     with ExitStack() as stack:
-        groups = stack.enter_context(delegated_groups(USER_ID)) if bx.user and can_delegate() else []
+        groups = stack.enter_context(delegated_groups(USER_ID)) if bx.user and not nothing_to_delegate() else []
         options = ["--cpus", "0.2"] if groups or not bx.user else []
         stack.callback(remove_tree, work)
         if bx.user:
