@@ -314,19 +314,16 @@ static int read_death(bioxen_manager *manager, const struct ctl_head *head, cons
 static int read_log(const struct ctl_head *head, const char *body, struct bioxen_event *event)
 {
     struct ctl_log log;
-    if (head->length < sizeof log)
-        return -EBADMSG;
-    memcpy(&log, body, sizeof log);
-    size_t rest = head->length - sizeof log;
-    if (log.name > rest)
+    struct ctl_bytes name, bytes;
+    if (ctl_decode_log(body, head->length, &log, &name, &bytes) != 0)
         return -EBADMSG;
     event->type = BIOXEN_EVENT_LOG;
     event->vm = log.vm;
     event->stream = (int)log.stream;
     event->time_us = log.time_us;
     event->skipped = log.skipped;
-    event->name = (struct bioxen_string){body + sizeof log, log.name};
-    event->bytes = (struct bioxen_string){body + sizeof log + log.name, rest - log.name};
+    event->name = (struct bioxen_string){name.bytes, name.length};
+    event->bytes = (struct bioxen_string){bytes.bytes, bytes.length};
     return 0;
 }
 

@@ -105,6 +105,51 @@ int ctl_decode_statistics(const char *body, size_t length, struct ctl_statistics
     return 0;
 }
 
+/* Copies the struct at the beginning of a body. */
+static int split(const char *body, size_t length, void *out, size_t size, struct ctl_bytes *rest)
+{
+    if (length < size)
+        return -EBADMSG;
+    memcpy(out, body, size);
+    *rest = (struct ctl_bytes){body + size, length - size};
+    return 0;
+}
+
+int ctl_decode_part(const char *body, size_t length, struct ctl_part *out, struct ctl_bytes *rest)
+{
+    struct ctl_part part;
+    struct ctl_bytes text;
+    if (split(body, length, &part, sizeof part, &text) != 0 || part.kind < CTL_PART_PROGRAM ||
+        part.kind > CTL_PART_APP)
+        return -EBADMSG;
+    *out = part;
+    *rest = text;
+    return 0;
+}
+
+int ctl_decode_logs(const char *body, size_t length, struct ctl_logs *out, struct ctl_bytes *rest)
+{
+    struct ctl_logs logs;
+    struct ctl_bytes text;
+    if (split(body, length, &logs, sizeof logs, &text) != 0 || logs.follow > 1 || logs.zero != 0)
+        return -EBADMSG;
+    *out = logs;
+    *rest = text;
+    return 0;
+}
+
+int ctl_decode_log(const char *body, size_t length, struct ctl_log *out, struct ctl_bytes *name, struct ctl_bytes *rest)
+{
+    struct ctl_log log;
+    struct ctl_bytes both;
+    if (split(body, length, &log, sizeof log, &both) != 0 || log.name > both.length || log.stream > 2)
+        return -EBADMSG;
+    *out = log;
+    *name = (struct ctl_bytes){both.bytes, log.name};
+    *rest = (struct ctl_bytes){both.bytes + log.name, both.length - log.name};
+    return 0;
+}
+
 int ctl_decode_head(const void *bytes, size_t length, struct ctl_head *head, const char **body)
 {
     if (length < sizeof *head)

@@ -131,6 +131,12 @@ struct ctl_statistics {
 };
 
 _Static_assert(sizeof(struct ctl_interrupt) == 24 && sizeof(struct ctl_statistics) == 48, "wire layout");
+/* Bytes of a message; not NUL-terminated. */
+struct ctl_bytes {
+    const char *bytes;
+    size_t length;
+};
+
 _Static_assert(sizeof(struct ctl_part) == 16 && sizeof(struct ctl_logs) == 16 && sizeof(struct ctl_log) == 32, "wire");
 _Static_assert(sizeof(struct ctl_head) == 16 && sizeof(struct ctl_output) == 8, "wire layout");
 
@@ -160,6 +166,12 @@ int ctl_decode_note(const char *body, size_t length, struct ctl_note *out);
 /* Read the bodies that are structs: their size, and what each part may be. Return 0 or -EBADMSG. */
 int ctl_decode_interrupt(const char *body, size_t length, struct ctl_interrupt *out);
 int ctl_decode_statistics(const char *body, size_t length, struct ctl_statistics *out);
+
+/* The same for structs that a text, or bytes, follow: *rest is what is behind, to the end of the body. */
+int ctl_decode_part(const char *body, size_t length, struct ctl_part *out, struct ctl_bytes *rest);
+int ctl_decode_logs(const char *body, size_t length, struct ctl_logs *out, struct ctl_bytes *rest);
+int ctl_decode_log(const char *body, size_t length, struct ctl_log *out, struct ctl_bytes *name,
+                   struct ctl_bytes *rest);
 
 /* Checks a whole message; *body is what follows the head. Returns 0 or -EBADMSG. */
 int ctl_decode_head(const void *bytes, size_t length, struct ctl_head *head, const char **body);

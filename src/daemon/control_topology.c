@@ -205,15 +205,13 @@ static int handle_logs(const struct request *request)
 {
     struct ctl_logs logs;
     struct bx_error err = {0};
+    struct ctl_bytes text;
     char name[NAME_SIZE];
-    size_t length = request->length - sizeof logs;
-    if (request->length < sizeof logs || length >= NAME_SIZE || request->fd_count != 0)
+    if (ctl_decode_logs(request->body, request->length, &logs, &text) != 0 || text.length >= NAME_SIZE ||
+        request->fd_count != 0 || memchr(text.bytes, '\0', text.length) != NULL)
         return -EBADMSG;
-    memcpy(&logs, request->body, sizeof logs);
-    memcpy(name, request->body + sizeof logs, length);
-    name[length] = '\0';
-    if (logs.follow > 1 || logs.zero != 0 || strlen(name) != length)
-        return -EBADMSG;
+    memcpy(name, text.bytes, text.length);
+    name[text.length] = '\0';
     struct follow_what what = {.since_us = logs.since_us, .follow = logs.follow != 0};
     if (find_logs(request, name, &what, &err) != 0 ||
         follow_start(request->manager, request->client, request->id, &what, &err) != 0)

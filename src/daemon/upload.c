@@ -118,13 +118,13 @@ int upload_begin(struct client *client, uint32_t id, int fd, const struct ctl_no
 int upload_add(struct client *client, uint32_t id, const char *body, size_t length, int *fd, struct bx_error *err)
 {
     struct ctl_part part;
+    struct ctl_bytes text;
     struct upload *upload = find(client, id);
-    if (length < sizeof part)
+    if (ctl_decode_part(body, length, &part, &text) != 0)
         return -EBADMSG;
-    memcpy(&part, body, sizeof part);
     if (upload == NULL)
         return 0;
-    int rc = bundle_add(upload->bundle, &part, body + sizeof part, length - sizeof part, fd, err);
+    int rc = bundle_add(upload->bundle, &part, text.bytes, text.length, fd, err);
     if (rc != 0)
         drop(client->manager, upload);
     return rc;

@@ -32,6 +32,21 @@ static void try_structs(const char *body, size_t size)
         PROMISE(size == sizeof statistics && memcmp(&statistics, body, size) == 0);
 }
 
+/* What is behind a struct ends where the body does. */
+static void try_split(const char *body, size_t size)
+{
+    struct ctl_part part;
+    struct ctl_logs logs;
+    struct ctl_log log;
+    struct ctl_bytes name, rest;
+    if (ctl_decode_part(body, size, &part, &rest) == 0)
+        PROMISE(part.kind >= CTL_PART_PROGRAM && part.kind <= CTL_PART_APP && rest.bytes + rest.length == body + size);
+    if (ctl_decode_logs(body, size, &logs, &rest) == 0)
+        PROMISE(logs.follow <= 1 && rest.bytes + rest.length == body + size);
+    if (ctl_decode_log(body, size, &log, &name, &rest) == 0)
+        PROMISE(log.stream <= 2 && name.bytes + name.length == rest.bytes && rest.bytes + rest.length == body + size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ctl_head head;
@@ -43,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     try_note(bytes, size);
     try_structs(bytes, size);
+    try_split(bytes, size);
     free(bytes);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* test_topology.c - topologies come up, change, and go down, through libbioxen and the real programs. */
+/* test_up.c - topologies come up, change, and go down, through libbioxen and the real programs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
