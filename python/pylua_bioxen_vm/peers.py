@@ -237,6 +237,7 @@ def _error(vm: VM, why: str, peer: str = "", port: int = 0) -> PeerError:
         "no mailbox": f"'{peer}' takes no messages: it has not called start_server",
         "unknown host": f"there is no '{peer}' that it could reach",
         "in use": f"its port {port} is in use already",
+        "permission denied": f"it may not listen at port {port}: take one from 1024 on",
         "away": f"'{peer}' has not answered for a long time ({detail})",
         "gone": f"'{peer}' has ended" if peer else "whoever it was connected to has ended",
         "alone": "it is connected to nobody: start_server, connect_to or establish_p2p_with come first",

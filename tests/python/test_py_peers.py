@@ -309,6 +309,11 @@ def test_a_port_that_the_script_has(manager: VMManager) -> None:
     vm.start_server(8080)
 
 
+def test_a_port_below_1024(manager: VMManager) -> None:
+    with pytest.raises(PeerError, match="port 80: take one from 1024 on"):
+        manager.create_vm("vm").start_server(80)
+
+
 def test_a_restarted_server_serves_no_more(pair: tuple[VM, VM]) -> None:
     server, client = pair
     server.restart()
