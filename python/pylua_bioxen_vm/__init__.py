@@ -14,6 +14,7 @@ import logging
 from .errors import (BioxenError, ConversionError, Fault, HostError, LuaError, LuaSyntaxError, PeerError,
                      SandboxViolation, TopologyError, VMDied, VMExists, VMMemoryError, VMNotFound, VMTimeoutError)
 from .events import Event, EventStream
+from .fleet import Topology, TopologyVM
 from .futures import CallFuture
 from .manager import VMManager
 from .peers import PeerFuture
@@ -23,8 +24,8 @@ from .vm import VM
 
 __all__ = [
     "BioxenError", "CallFuture", "ConversionError", "DeathRecord", "Event", "EventStream", "Fault", "HostError", "Limit",
-    "LuaError", "LuaSyntaxError", "PeerError", "PeerFuture", "SandboxViolation", "Stats", "TopologyError", "VM", "VMDied",
-    "VMExists", "VMManager", "VMMemoryError", "VMNotFound", "VMTimeoutError",
+    "LuaError", "LuaSyntaxError", "PeerError", "PeerFuture", "SandboxViolation", "Stats", "Topology", "TopologyError", "TopologyVM", "VM",
+    "VMDied", "VMExists", "VMManager", "VMMemoryError", "VMNotFound", "VMTimeoutError",
 ]
 __version__ = VERSION
 

@@ -23,6 +23,20 @@ EXPIRED: int
 REFUSED: int
 NO_MEMORY: int
 FORGOTTEN: int
+LEFT: int
+UP_DRY_RUN: int
+UP_WAIT: int
+ABOUT_DOWN: int
+ABOUT_VMS: int
+ABOUT_TOPOLOGIES: int
+ABOUT_DEATHS: int
+ABOUT_VM: int
+ABOUT_STATS: int
+ABOUT_LOGS: int
+ABOUT_START: int
+ABOUT_STOP: int
+ABOUT_RESTART: int
+ABOUT_KILL: int
 CANCEL_DONE: int
 CANCEL_BEFORE: int
 CANCEL_LATE: int
@@ -58,6 +72,11 @@ class Core:
                output_limit: int, required: int, mounts: list[tuple[int, bytes, bool]], chunk_name: bytes,
                args: list[bytes], env: list[bytes], text: bytes, module_dir: int, log_limit: int,
                network: int, /) -> Life: ...
+    def up(self, checked: Any, file: tuple[bytes, str, bytes, list[bytes]], flags: int,
+           /) -> tuple[Any, list[tuple[int, bytes]]]: ...
+    def about(self, what: int, name: str | None, grace: float, /) -> tuple[Any, list[tuple[int, bytes]]]: ...
+    def follow(self) -> None: ...
+    def take(self, name: str, number: int, /) -> Life: ...
     def control(self) -> tuple[int, dict[str, Any] | None] | None: ...
     def dispatch(self) -> list[tuple[Any, bool, Any]] | None: ...
     def stop_control(self) -> None: ...

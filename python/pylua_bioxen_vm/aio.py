@@ -17,8 +17,9 @@ import concurrent.futures
 from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Iterable, Mapping, TypeVar
 
-from . import peers, spec, units
+from . import fleet, peers, spec, units
 from . import manager as sync
+from .errors import Fault
 from .events import Event
 from .records import DeathRecord, Stats
 from .vm import GRACE, OnOutput
@@ -147,6 +148,59 @@ class VM:
         return f"<aio {self.sync!r}>"
 
 
+class TopologyVM(VM):
+    """As pylua_bioxen_vm.TopologyVM."""
+
+    sync: fleet.TopologyVM
+
+    async def info(self) -> dict[str, Any]:
+        return await self._manager._run(self.sync.info)
+
+    async def start(self) -> None:
+        await self._manager._run(self.sync.start)
+
+    async def execute(self, code: str | bytes, *args: Any, timeout: units.Time | None = None,
+                      on_stdout: OnOutput | None = None, on_stderr: OnOutput | None = None) -> Any:
+        await self._manager._run(self.sync.connect)
+        return await super().execute(code, *args, timeout=timeout, on_stdout=on_stdout, on_stderr=on_stderr)
+
+    async def call(self, name: str, *args: Any, timeout: units.Time | None = None, on_stdout: OnOutput | None = None,
+                   on_stderr: OnOutput | None = None) -> Any:
+        await self._manager._run(self.sync.connect)
+        return await super().call(name, *args, timeout=timeout, on_stdout=on_stdout, on_stderr=on_stderr)
+
+
+class Topology:
+    """As pylua_bioxen_vm.Topology; in an async with statement it is taken down at the end."""
+
+    def __init__(self, manager: VMManager, topology: fleet.Topology) -> None:
+        self._manager = manager
+        self.sync = topology
+        self.name = topology.name
+        self.changes = topology.changes
+
+    async def vms(self) -> dict[str, TopologyVM]:
+        """Those that it has now."""
+        found = await self._manager._run(lambda: self.sync.vms)
+        return {name: TopologyVM(self._manager, vm) for name, vm in found.items()}
+
+    async def get(self, name: str) -> TopologyVM:
+        """One of them; KeyError."""
+        return TopologyVM(self._manager, await self._manager._run(self.sync.__getitem__, name))
+
+    async def down(self) -> None:
+        await self._manager._run(self.sync.down)
+
+    async def __aenter__(self) -> Topology:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await asyncio.shield(self._manager._run(self.sync.__exit__, None, None, None))
+
+    def __repr__(self) -> str:
+        return f"<aio {self.sync!r}>"
+
+
 def _plain(vm: VM | SyncVM) -> SyncVM:
     return vm.sync if isinstance(vm, VM) else vm
 
@@ -240,6 +294,19 @@ class VMManager:
         if not task.cancelled():
             task.exception()  # nobody need look at it
 
+    async def up(self, file: spec.Path, *, wait: bool = False, dry_run: bool = False) -> Topology:
+        """As VMManager.up."""
+        return Topology(self, await self._run(lambda: self.sync.up(file, wait=wait, dry_run=dry_run)))
+
+    async def topologies(self) -> dict[str, Topology]:
+        """As VMManager.topologies."""
+        found = await self._run(self.sync.topologies)
+        return {name: Topology(self, topology) for name, topology in found.items()}
+
+    async def check(self, file: spec.Path) -> list[Fault]:
+        """As VMManager.check."""
+        return await self._run(self.sync.check, file)
+
     async def map(self, code: str | bytes, items: Iterable[Any], *, workers: int | None = None,
                   timeout: units.Time | None = None, on_progress: Callable[[int, int], object] | None = None,
                   **options: Any) -> list[Any]:
@@ -259,6 +326,7 @@ class VMManager:
         """What happens to its VMs from the first step of the iteration on."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[Event | None] = asyncio.Queue()
+        await self._run(self.sync._follow)
         stream = self.sync._publisher.subscribe(lambda event: loop.call_soon_threadsafe(waiting.put_nowait, event))
         try:
             while (event := await waiting.get()) is not None:

@@ -214,6 +214,9 @@ def make(name: str, kind: int, message: str, traceback: str, value: Any, runs: S
         return ConversionError(message, vm=name, output=output)
     if kind == _core.DIED:
         return died(name, None if raw is None else death_record(raw), output, message)
+    if kind == _core.LEFT:
+        return VMDied(f"VM '{name}' has ended, or was restarted" + (f" ({message})" if message else ""), vm=name,
+                      output=output)
     if kind == _core.REFUSED:
         return _refused(name, value, message)
     if kind == _core.FORGOTTEN:

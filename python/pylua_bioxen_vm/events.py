@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import threading
 import time
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 from .records import DeathRecord
 
@@ -16,12 +16,14 @@ KEPT = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """Something that happened to a VM."""
+    """Something that happened to a VM, or to a topology."""
 
-    type: str  #: "created", "restarted", "died"
+    type: str  #: "created", "restarted", "died"; of topologies what `bioxen events` tells: "start", "ready", "death" ...
     vm: str
     record: DeathRecord | None = None  #: of "died"; None when the orchestrator went away
     time: float = dataclasses.field(default_factory=time.time)
+    topology: str = ""  #: whose VM it is; "": the manager's own
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: of a topology: all that was told
 
 
 class EventStream:

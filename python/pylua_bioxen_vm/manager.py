@@ -18,9 +18,10 @@ from . import _core, futures, peers, programs, spec, topology, units
 from . import vm as vm_module
 from .errors import BioxenError, Fault, VMExists, VMNotFound, forgotten
 from .events import Event, EventStream, Publisher
+from .fleet import Topology, about
 from .mapping import Mapper
 from .peers import PeerFuture
-from .records import death_record
+from .records import death_record, told_record
 from .vm import GRACE, VM
 
 log = logging.getLogger("pylua_bioxen_vm")
@@ -51,7 +52,9 @@ def _control(core: _core.Core, reference: weakref.ref[VMManager]) -> None:
         if news is None:
             return
         manager = reference()
-        if manager is not None:
+        if manager is not None and news[0] == 0:
+            manager._on_change(news[1] or {})
+        elif manager is not None:
             manager._on_death(*news)
         del manager
 
@@ -139,7 +142,7 @@ class VMManager:
         self._links: peers.Links = peers.Links()
         self._receivers: collections.Counter[int] = collections.Counter()  # calls that wait for a message, by life
         self._lock = threading.Lock()
-        self._dispatching = False
+        self._dispatching = self._follows = self._live = False
         _managers.add(self)
         self._runtime.threads.append(_start_thread("bioxen-control", _control, self._core, weakref.ref(self)))
         self._finalizer = weakref.finalize(self, _finalize, self._runtime)
@@ -296,11 +299,44 @@ class VMManager:
         self._check_open()
         return topology.check(self._where, self._joins, topology.read(file))[1]
 
+    def up(self, file: spec.Path, *, wait: bool = False, dry_run: bool = False) -> Topology:
+        """Makes what is there into what a topology file says; only what differs is touched. Returns when every VM has
+        started, or with `wait` when every VM is ready (or has ended well). TopologyError when the file is wrong, and
+        then nothing has changed. With `dry_run` it only says what it would do, in the result's `changes`."""
+        self._check_open()
+        source = topology.read(file)
+        checked, _ = topology.check(self._where, self._joins, source)
+        changes = topology.up(self._core, checked, source, wait, dry_run)
+        return Topology(self, str(changes["topology"]), changes)
+
+    def topologies(self) -> dict[str, Topology]:
+        """Those that are up, by name; at a daemon also those that others brought up."""
+        listed = about(self, _core.ABOUT_TOPOLOGIES)[0] or []
+        return {one["name"]: Topology(self, one["name"]) for one in listed}
+
     # ---- looking on ----
 
     def events(self) -> EventStream:
-        """What happens to its VMs from now on: an iterator that ends with the manager."""
+        """What happens to its VMs and topologies from now on: an iterator that ends with the manager."""
+        self._follow()
         return self._publisher.subscribe()
+
+    def _follow(self) -> None:
+        """Topologies are told of from the first time on that somebody wants to know."""
+        self._check_process()
+        with self._lock:
+            follows, self._follows = self._follows, True
+        if not follows and not self._runtime.closed:
+            self._core.follow()
+
+    def _on_change(self, change: dict[str, Any]) -> None:
+        if change.get("event") == "live":
+            self._live = True
+        elif self._live:  # before that it is told what there is
+            raw = change.get("record")
+            record = None if raw is None else told_record(raw)
+            self._publisher.publish(Event(str(change.get("event")), str(change.get("vm", "")), record,
+                                          topology=str(change.get("topology", "")), details=change))
 
     def __repr__(self) -> str:
         if self._runtime.process != os.getpid():

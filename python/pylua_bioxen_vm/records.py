@@ -64,6 +64,13 @@ def death_record(raw: Mapping[str, Any], restarts: int = 0) -> DeathRecord:
     return DeathRecord(**fields)
 
 
+def told_record(raw: Mapping[str, Any]) -> DeathRecord:
+    """From what the orchestrator tells of a topology's VM."""
+    fields = {name: value for name, value in raw.items() if name not in ("wall_us", "cpu_us")}
+    limits = {name: (limit["asked"], limit["enforced_by"]) for name, limit in raw["limits"].items()}
+    return death_record({**fields, "limits": limits, "wall_ms": raw["wall_us"] / 1000, "cpu_ms": raw["cpu_us"] / 1000})
+
+
 @dataclasses.dataclass(frozen=True)
 class Stats:
     """What a VM uses now."""

@@ -42,6 +42,11 @@ def read(path: spec.Path) -> File:
     return File(name, (_text(name), stem or "topology", os.fsencode(os.path.dirname(name) or "."), environment))
 
 
+def up(core: _core.Core, checked: Any, file: File, wait: bool, dry_run: bool) -> dict[str, Any]:
+    flags = (_core.UP_WAIT if wait else 0) | (_core.UP_DRY_RUN if dry_run else 0)
+    return dict(core.up(checked, file.source, flags)[0])
+
+
 def check(where: bytes, joins: bool, file: File) -> tuple[Any, list[Fault]]:
     """What it says, for up, and what is only to be warned of. TopologyError with all that is wrong."""
     checked, found, count, omitted = _core.check(where, joins, file.source)

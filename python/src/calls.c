@@ -108,6 +108,8 @@ static void urge_on(struct life *life, struct call *call)
 
 static void ask_to_kill(struct life *life, int signal)
 {
+    if (life->foreign)
+        return;
     bioxen_manager *library = life->dead ? NULL : manager_use(life->manager);
     if (library == NULL)
         return;
@@ -136,10 +138,13 @@ static void end_session(struct life *life, bool broken)
 {
     life->over = true;
     life->broken = broken;
+    life->dead |= life->foreign;
     if (broken) /* what it says cannot be trusted any more, its state even less */
         ask_to_kill(life, 0);
     while (life->first != NULL)
         lose(life, dequeue(life));
+    if (life->foreign)
+        pthread_cond_broadcast(&life->died);
 }
 
 static int keep_answer(struct call *call, const struct bioxen_reply *reply)
@@ -524,6 +529,18 @@ void life_die(struct life *life, const struct bioxen_record *record)
         call_unref(call);
     }
     pthread_cond_broadcast(&life->died);
+    pthread_mutex_unlock(&life->lock);
+}
+
+/* Nobody reads while nothing is asked: the end of a foreign one's session is to be looked for. */
+void life_look(struct life *life)
+{
+    pthread_mutex_lock(&life->lock);
+    if (life->foreign && !life->over && life->first == NULL) {
+        struct pollfd ready = {bioxen_session_fd(life->session), POLLIN, 0};
+        if (poll(&ready, 1, 0) > 0)
+            end_session(life, false);
+    }
     pthread_mutex_unlock(&life->lock);
 }
 

@@ -74,6 +74,7 @@ struct life {
     uint32_t vm;
     uint64_t serial; /* never used twice in a process, as a VM's number may be */
     char name[64];
+    bool foreign;    /* of a topology: its session's end is all that is told of its death, and it is not ours to kill */
     bool born, buried; /* it was created, and is in the table under its number; its death was told. Control thread's */
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t died;
@@ -141,6 +142,9 @@ void life_attach(struct life *life, bioxen_session *session);
 
 /* Called once, when the VM's death is known, or the orchestrator's (no record). */
 void life_die(struct life *life, const struct bioxen_record *record);
+
+/* Is a foreign one's session still there? */
+void life_look(struct life *life);
 
 /* Waits for the death: until `until_us`, or for a slice of a fifth of a second, whatever is shorter. Is it dead? */
 bool life_wait_dead(struct life *life, uint64_t until_us);

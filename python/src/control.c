@@ -139,6 +139,22 @@ struct life *manager_find(struct manager *manager, uint32_t vm)
     return life;
 }
 
+/* Several sessions with one of a topology have its number: the serial tells them apart. Its low half does. */
+uint64_t manager_key(const struct life *life)
+{
+    return life->serial << 32 | life->vm;
+}
+
+struct life *manager_find_key(struct manager *manager, uint64_t key)
+{
+    pthread_mutex_lock(&manager->table);
+    struct life *life = *bucket(manager, (uint32_t)key);
+    while (life != NULL && !(manager_key(life) == key && try_ref(life)))
+        life = life->next;
+    pthread_mutex_unlock(&manager->table);
+    return life;
+}
+
 /* One that is alive, whichever: for the end of all. */
 static struct life *find_any(struct manager *manager)
 {
@@ -154,11 +170,16 @@ static struct life *find_any(struct manager *manager)
 
 /* ---- asking ---- */
 
+/* The orchestrator keeps less of what a VM prints. */
+#define WAITER_LOG_MAX (1024u * 1024u)
+
 static void waiter_unref(struct waiter *waiter)
 {
     if (atomic_fetch_sub(&waiter->references, 1) != 1)
         return;
     life_unref(waiter->life);
+    bioxen_values_free(waiter->value);
+    log_fini(&waiter->log);
     sem_destroy(&waiter->wake);
     free(waiter);
 }
@@ -169,7 +190,8 @@ static struct waiter *waiter_new(struct life *life)
     if (waiter == NULL)
         return NULL;
     waiter->references = 1;
-    waiter->life = life_ref(life);
+    waiter->life = life != NULL ? life_ref(life) : NULL;
+    log_init(&waiter->log, WAITER_LOG_MAX);
     sem_init(&waiter->wake, 0, 0);
     return waiter;
 }
@@ -253,6 +275,15 @@ struct waiter *manager_network(struct manager *manager, struct life *life, struc
     return manager_ask(manager, start_network, life, life, err);
 }
 
+int manager_tell(struct manager *manager, start_function *start, const void *what, struct bioxen_error *err)
+{
+    uint32_t request;
+    pthread_mutex_lock(&manager->requests);
+    int rc = start_locked(manager, start, what, &request, err);
+    pthread_mutex_unlock(&manager->requests);
+    return rc;
+}
+
 int waiter_wait(struct waiter *waiter)
 {
     return sem_wait(&waiter->wake) == 0 ? 0 : -errno;
@@ -263,7 +294,7 @@ static void undo(struct waiter *waiter)
 {
     bioxen_detach(waiter->session);
     waiter->session = NULL;
-    if (waiter->error.code == 0 && waiter->life->session == NULL)
+    if (waiter->error.code == 0 && waiter->life != NULL && waiter->life->session == NULL)
         life_kill(waiter->life, 0);
 }
 
@@ -308,6 +339,13 @@ static void be_born(struct manager *manager, struct life *life, uint32_t vm)
     manager_list(manager, life);
 }
 
+static void take_value(struct waiter *waiter, const bioxen_node *node)
+{
+    waiter->value = node_values(node);
+    if (waiter->value == NULL)
+        waiter->error = (struct bioxen_error){ENOMEM, "out of memory"};
+}
+
 static void answer(struct manager *manager, const struct bioxen_event *event)
 {
     pthread_mutex_lock(&manager->requests);
@@ -323,6 +361,8 @@ static void answer(struct manager *manager, const struct bioxen_event *event)
             waiter->stats = event->stats;
         else if (event->type == BIOXEN_EVENT_NETWORKED)
             waiter->address = event->address;
+        else if (event->type == BIOXEN_EVENT_ANSWER)
+            take_value(waiter, event->node);
         else
             waiter->error = event->error;
         settle(waiter);
@@ -341,6 +381,18 @@ static void take_output(struct manager *manager, const struct bioxen_event *even
     log_add(&life->log, (uint32_t)event->stream, event->bytes.bytes, event->bytes.length);
     pthread_mutex_unlock(&life->lock);
     life_unref(life);
+}
+
+/* A piece of the log that somebody waits for. */
+static void take_log(struct manager *manager, const struct bioxen_event *event)
+{
+    pthread_mutex_lock(&manager->requests);
+    struct waiter *waiter = manager->waiters;
+    while (waiter != NULL && waiter->request != event->request)
+        waiter = waiter->next;
+    if (waiter != NULL)
+        log_add(&waiter->log, (uint32_t)event->stream, event->bytes.bytes, event->bytes.length);
+    pthread_mutex_unlock(&manager->requests);
 }
 
 static void refuse_module(struct manager *manager, uint32_t vm)
@@ -384,7 +436,11 @@ static bool serve(struct manager *manager, const struct bioxen_event *event)
     case BIOXEN_EVENT_NEED:
         refuse_module(manager, event->vm);
         return false;
+    case BIOXEN_EVENT_LOG:
+        take_log(manager, event);
+        return false;
     case BIOXEN_EVENT_DEATH:
+    case BIOXEN_EVENT_CHANGE:
         return true;
     default:
         answer(manager, event);
@@ -410,7 +466,22 @@ void manager_bury(struct manager *manager)
     }
 }
 
-enum control_end control_run(struct manager *manager, struct life **life, struct bioxen_record *record)
+/* What the caller has to see to. CONTROL_STOPPED: nothing, after all. */
+static enum control_end take_news(struct manager *manager, const struct bioxen_event *event, struct control_news *news)
+{
+    if (event->type == BIOXEN_EVENT_CHANGE) {
+        news->value = node_values(event->node);
+        return news->value != NULL ? CONTROL_CHANGE : CONTROL_STOPPED;
+    }
+    news->life = manager_find(manager, event->vm);
+    if (news->life == NULL)
+        return CONTROL_STOPPED;
+    news->life->buried = true;
+    news->record = event->record;
+    return CONTROL_DEATH;
+}
+
+enum control_end control_run(struct manager *manager, struct control_news *news)
 {
     struct bioxen_event event;
     struct bioxen_error err = {0};
@@ -421,13 +492,13 @@ enum control_end control_run(struct manager *manager, struct life **life, struct
                 return CONTROL_STOPPED;
         } else if (rc < 0 && rc != -EINTR) {
             go(manager, &err);
-        } else if (rc > 0 && serve(manager, &event) && (*life = manager_find(manager, event.vm)) != NULL) {
-            (*life)->buried = true;
-            *record = event.record;
-            return CONTROL_DEATH;
+        } else if (rc > 0 && serve(manager, &event)) {
+            enum control_end end = take_news(manager, &event, news);
+            if (end != CONTROL_STOPPED)
+                return end;
         }
     }
-    return bury_next(manager, life);
+    return bury_next(manager, &news->life);
 }
 
 void control_stop(struct manager *manager)

@@ -23,6 +23,7 @@ enum {
     CORE_EXPIRED = 101, /* the call's time was up before its turn came */
     CORE_REFUSED = 102, /* a request to the orchestrator failed: value is the errno */
     CORE_NO_MEMORY = 103, /* the answer did not fit in this process */
+    CORE_LEFT = 105,    /* a topology's VM has ended, or was restarted */
     CORE_FORGOTTEN = 104, /* the manager belongs to the process that this one was forked from */
 };
 
@@ -66,6 +67,19 @@ const bioxen_checked *topology_checked(PyObject *capsule);
 /* Takes a file out of its tuple, which outlives it. -1 with an exception; else topology_free_file is to be called. */
 int topology_take_file(PyObject *from, struct bioxen_topology_file *file);
 void topology_free_file(struct bioxen_topology_file *file);
+
+/* ---- topologies that are up (fleet.c) ---- */
+
+enum about { ABOUT_DOWN, ABOUT_VMS, ABOUT_TOPOLOGIES, ABOUT_DEATHS, ABOUT_VM, ABOUT_STATS, ABOUT_LOGS,
+             ABOUT_START, ABOUT_STOP, ABOUT_RESTART, ABOUT_KILL };
+
+PyObject *core_up(PyObject *self, PyObject *arguments);
+PyObject *core_about(PyObject *self, PyObject *arguments);
+PyObject *core_follow(PyObject *self, PyObject *nothing);
+PyObject *core_take(PyObject *self, PyObject *arguments);
+
+/* As Python's objects; frees it. */
+PyObject *topology_value(bioxen_values *value);
 
 int core_type_init(PyObject *module);
 int life_type_init(PyObject *module);

@@ -58,26 +58,29 @@ PyObject *core_join(PyObject *module, PyObject *path)
 
 /* ---- the control thread ---- */
 
-/* (serial, record) of a VM that died, with None for a record when the orchestrator went away; None at the end. */
+/* (serial, record) of a VM that died, with None for a record when the orchestrator went away; (0, dict) of what
+ * happened to a topology; None at the end. */
 static PyObject *core_control(PyObject *self, PyObject *nothing)
 {
     struct manager *manager = core_manager(self);
-    struct life *life = NULL;
-    struct bioxen_record record;
+    struct control_news news = {0};
     enum control_end end;
     (void)nothing;
     if (manager == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    end = control_run(manager, &life, &record);
-    if (end != CONTROL_STOPPED)
-        life_die(life, end == CONTROL_DEATH ? &record : NULL);
+    end = control_run(manager, &news);
+    if (end == CONTROL_DEATH || end == CONTROL_GONE)
+        life_die(news.life, end == CONTROL_DEATH ? &news.record : NULL);
     Py_END_ALLOW_THREADS
     if (end == CONTROL_STOPPED)
         Py_RETURN_NONE;
-    PyObject *news = Py_BuildValue("(KN)", (unsigned long long)life->serial, record_to_python(life->record));
-    life_unref(life);
-    return news;
+    if (end == CONTROL_CHANGE)
+        return Py_BuildValue("(iN)", 0, topology_value(news.value));
+    PyObject *told =
+        Py_BuildValue("(KN)", (unsigned long long)news.life->serial, record_to_python(news.life->record));
+    life_unref(news.life);
+    return told;
 }
 
 static PyObject *core_gone(PyObject *self, void *closure)
@@ -229,7 +232,11 @@ int core_type_init(PyObject *module)
 {
     static PyMethodDef methods[] = {
         {"create", life_create, METH_VARARGS, "Creates a VM, attached: a Life."},
-        {"control", core_control, METH_NOARGS, "Body of the control thread: until a VM has died, or the end."},
+        {"up", core_up, METH_VARARGS, "up(checked, file, flags): brings a topology up: what was done."},
+        {"about", core_about, METH_VARARGS, "about(what, name, number, grace): asks about topologies: the answer."},
+        {"follow", core_follow, METH_NOARGS, "What happens to topologies comes out of control() from now on."},
+        {"take", core_take, METH_VARARGS, "take(name, number): a Life of a topology's VM."},
+        {"control", core_control, METH_NOARGS, "Body of the control thread: until something has happened, or the end."},
         {"dispatch", core_dispatch, METH_NOARGS, "Body of the dispatcher: [(future, ok, value), ...], or the end."},
         {"stop_control", core_stop_control, METH_NOARGS, "Ends control()."},
         {"stop_dispatch", core_stop_dispatch, METH_NOARGS, "Ends dispatch(), once nothing is left to hand out."},

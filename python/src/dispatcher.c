@@ -174,7 +174,7 @@ static struct call *next_due(struct dispatcher *dispatcher, int *timeout_ms)
 
 void dispatcher_watch(struct dispatcher *dispatcher, struct life *life, uint32_t events)
 {
-    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.u64 = life->vm};
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.u64 = manager_key(life)};
     int what = life->in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (epoll_ctl(dispatcher->epoll_fd, what, bioxen_session_fd(life->session), &event) == 0) {
         life->in_epoll = true;
@@ -196,7 +196,7 @@ static void serve(struct manager *manager, const struct epoll_event *events, int
             clear_wake(&manager->dispatcher);
             continue;
         }
-        struct life *life = manager_find(manager, (uint32_t)events[i].data.u64);
+        struct life *life = manager_find_key(manager, events[i].data.u64);
         if (life != NULL)
             life_ready(life);
         life_unref(life);

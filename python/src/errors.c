@@ -45,7 +45,7 @@ PyObject *raise_died(struct life *life, const struct call *call)
     struct bioxen_string why = {NULL, 0}, nothing = {NULL, 0};
     if (life->broken)
         why = (struct bioxen_string){"it answered in a way that no VM does, and was killed for it", 59};
-    return raise_made(life->name, CORE_DIED, why, nothing, none(),
+    return raise_made(life->name, life->foreign ? CORE_LEFT : CORE_DIED, why, nothing, none(),
                       call == NULL ? PyList_New(0) : log_to_python(&call->output), record_to_python(life->record));
 }
 

@@ -305,8 +305,9 @@ static PyObject *life_submit(PyObject *self, PyObject *arguments)
 int await_answer(struct manager *manager, struct waiter *waiter, struct life *life, const struct bioxen_error *err,
                  bool gone_is_fine)
 {
+    const char *name = life != NULL ? life->name : "";
     if (waiter == NULL)
-        return raise_refused(life->name, err), -1;
+        return raise_refused(name, err), -1;
     for (;;) {
         int rc;
         Py_BEGIN_ALLOW_THREADS
@@ -321,7 +322,7 @@ int await_answer(struct manager *manager, struct waiter *waiter, struct life *li
     }
     if (waiter->error.code == 0 || (gone_is_fine && waiter->error.code == ESRCH))
         return 0;
-    raise_refused(life->name, &waiter->error);
+    raise_refused(name, &waiter->error);
     waiter_drop(manager, waiter, true);
     return -1;
 }
@@ -459,7 +460,11 @@ static PyObject *get_dead(PyObject *self, void *closure)
 {
     struct life *life = life_of(self);
     (void)closure;
-    return life == NULL ? NULL : PyBool_FromLong(is_dead(life));
+    if (life == NULL)
+        return NULL;
+    if (life->foreign)
+        life_look(life);
+    return PyBool_FromLong(is_dead(life));
 }
 
 static PyObject *get_record(PyObject *self, void *closure)

@@ -54,6 +54,8 @@ struct waiter {
     bioxen_session *session;
     struct bioxen_stats stats;
     uint32_t address;
+    bioxen_values *value; /* an answer about topologies */
+    struct log log;       /* what came before it */
     struct bioxen_error error; /* code 0: it was answered */
     sem_t wake;
 };
@@ -101,23 +103,39 @@ struct waiter *manager_attach(struct manager *manager, struct life *life, struct
 struct waiter *manager_stats(struct manager *manager, struct life *life, struct bioxen_error *err);
 struct waiter *manager_network(struct manager *manager, struct life *life, struct bioxen_error *err);
 
+/* Starts one whose answer nobody waits for: what it brings comes as CONTROL_CHANGE. 0 or -errno. */
+int manager_tell(struct manager *manager, start_function *start, const void *what, struct bioxen_error *err);
+
+/* What is to be kept of it, or NULL without memory (nodes.c). */
+bioxen_values *node_values(const bioxen_node *node);
+
 /* Waits for the answer. 0, or -EINTR. */
 int waiter_wait(struct waiter *waiter);
 /* Not wanted: what the answer gave, or will give, is undone: a VM that was made is killed, a session closed. */
 void waiter_drop(struct manager *manager, struct waiter *waiter, bool wanted);
 
-enum control_end { CONTROL_DEATH, CONTROL_GONE, CONTROL_STOPPED };
+enum control_end { CONTROL_DEATH, CONTROL_CHANGE, CONTROL_GONE, CONTROL_STOPPED };
 
 /*
  * The control thread: works until there is something that the caller must see to. CONTROL_DEATH: a life, with a
- * reference, and its record, valid until the next call; life_die is the caller's to call. CONTROL_GONE: the same
- * without a record, for each life that is left; then CONTROL_STOPPED.
+ * reference, and its record, valid until the next call; life_die is the caller's to call. CONTROL_CHANGE: something
+ * happened to a topology, `value` is the caller's. CONTROL_GONE: a death without a record, for each life that is left;
+ * then CONTROL_STOPPED.
  */
-enum control_end control_run(struct manager *manager, struct life **life, struct bioxen_record *record);
+struct control_news {
+    struct life *life;
+    struct bioxen_record record;
+    bioxen_values *value;
+};
+enum control_end control_run(struct manager *manager, struct control_news *news);
 void control_stop(struct manager *manager);
 
 /* The life of that number that has not died, with a reference; NULL when there is none. */
 struct life *manager_find(struct manager *manager, uint32_t vm);
+
+/* The same of any life that there is, by what is its own. */
+uint64_t manager_key(const struct life *life);
+struct life *manager_find_key(struct manager *manager, uint64_t key);
 void manager_list(struct manager *manager, struct life *life);
 void manager_unlist(struct manager *manager, struct life *life);
 
