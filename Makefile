@@ -282,10 +282,10 @@ lint: setup
 	@$(MAKE) -j$(JOBS) programs
 	@BIOXEN_BUILD=$(B) CPPFLAGS="$(CPPFLAGS) $(PY_CFLAGS)" C11="$(C11)" JOBS=$(JOBS) scripts/lint
 bench: setup
-	@$(MAKE) -j$(JOBS) programs python $(B)/bench-idle
+	@$(MAKE) -j$(JOBS) programs python $(B)/bench-idle $(B)/bench-network
 	@BIOXEN_BUILD=$(B) scripts/bench
 
-$(B)/bench-idle: $O/tests/bench/idle.o $L/libbioxen.a
+$(B)/bench-idle $(B)/bench-network: $(B)/bench-%: $O/tests/bench/%.o $L/libbioxen.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lmsgpackc
 

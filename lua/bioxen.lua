@@ -115,4 +115,31 @@ end
 
 bioxen.now = core.now
 
+-- Each message is a request, and what the handler returns is the answer to it.
+local function serve_messages(handler)
+    core.ready()
+    while true do
+        local from, value = core.receive()
+        local answer = handler(from, value)
+        if answer ~= nil then
+            bioxen.send(from, answer)
+        end
+    end
+end
+
+function bioxen.serve(options)
+    check("serve", 1, options, "table")
+    check_network("serve")
+    if type(options.handler) ~= "function" then
+        error("bioxen.serve: 'handler' must be a function", 2)
+    elseif options.port == nil then
+        return serve_messages(options.handler)
+    elseif math.type(options.port) ~= "integer" or options.port < 1 or options.port > 65535 then
+        error("bioxen.serve: 'port' must be a whole number from 1 to 65535", 2)
+    elseif options.on_message ~= nil and type(options.on_message) ~= "function" then
+        error("bioxen.serve: 'on_message' must be a function", 2)
+    end
+    return require "bioxen.serve"(options)
+end
+
 return bioxen

@@ -289,6 +289,11 @@ void vm_mail_drain(struct vm *vm)
     say_what_is_lost(mail);
 }
 
+bool vm_mail_waits(const struct vm *vm)
+{
+    return vm->mail != NULL && vm->mail->waiting > 0;
+}
+
 const char *vm_mail_why(int why)
 {
     switch (why) {

@@ -54,5 +54,6 @@ const char *vm_net_hstrerror(int code);
 
 /* The module "socket.core": LuaSocket's, without what reaches descriptors, and with another select. */
 int vm_open_socket(lua_State *L);
+int vm_select_or_message(lua_State *L);
 
 #endif

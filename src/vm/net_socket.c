@@ -56,6 +56,7 @@ static void close_class(lua_State *L, unsigned class)
 struct selection {
     int count, readers;    /* the first ones wait to read, the others to write */
     bool buffered;         /* one of them has bytes that were read already */
+    bool messages;         /* a message that waits is as good as a socket that is ready */
     struct pollfd *fds;
     bool *dirty;
 };
@@ -135,9 +136,10 @@ static int wait_for_any(const struct selection *selection, double seconds)
 {
     const uint64_t until = seconds < 0 ? 0 : bx_now_us() + (uint64_t)(fmin(seconds, 1e9) * 1e6);
     for (;;) {
-        int rest = selection->buffered ? 0 : seconds < 0 ? -1 : bx_ms_until(until);
+        bool is_there = selection->buffered || (selection->messages && vm_mail_waits(vm_net_vm()));
+        int rest = is_there ? 0 : seconds < 0 ? -1 : bx_ms_until(until);
         int ready = vm_net_poll(selection->fds, (nfds_t)selection->count, rest);
-        if (ready > 0 || selection->buffered)
+        if (ready > 0 || selection->buffered || (selection->messages && vm_mail_waits(vm_net_vm())))
             return 1;
         if (ready < 0 && errno != EINTR)
             return -1;
@@ -162,12 +164,13 @@ static void push_ready(lua_State *L, const struct selection *selection, int firs
     }
 }
 
-static int vm_select(lua_State *L)
+static int select_sockets(lua_State *L, bool messages)
 {
     size_t reads = table_length(L, 1), writes = table_length(L, 2);
     double seconds = luaL_optnumber(L, 3, -1);
     lua_settop(L, 3);
     struct selection *selection = new_selection(L, reads > SELECT_MAX ? reads : reads + writes);
+    selection->messages = messages;
     add_table(L, 1, selection, reads, POLLIN);
     selection->readers = selection->count;
     add_table(L, 2, selection, writes, POLLOUT);
@@ -178,6 +181,17 @@ static int vm_select(lua_State *L)
         return 2;
     lua_pushstring(L, rc == 0 ? "timeout" : "interrupted");
     return 3;
+}
+
+static int vm_select(lua_State *L)
+{
+    return select_sockets(L, false);
+}
+
+/* The same with one argument more: whether to end when there is a message, too. */
+int vm_select_or_message(lua_State *L)
+{
+    return select_sockets(L, lua_toboolean(L, 4));
 }
 
 int vm_open_socket(lua_State *L)

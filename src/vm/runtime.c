@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "mail.h"
+#include "net.h"
 #include "values.h"
 
 /* Messages that are handed out from what is there, before the sockets have a turn. */
@@ -171,7 +172,7 @@ static const char *look_at(struct vm_mail *mail, struct mail_peer *peer)
 {
     struct mail_out *out = &peer->out;
     mail->busy = true;
-    if (out->state == MAIL_CLOSED && out->kept.count == 0)
+    if (out->state == MAIL_CLOSED && (out->kept.count == 0 || out->why == ENOENT)) /* a name may be there by now */
         mail_out_connect(mail, peer);
     if (out->state == MAIL_OPEN)
         mail_out_read(mail, peer);
@@ -181,17 +182,24 @@ static const char *look_at(struct vm_mail *mail, struct mail_peer *peer)
     return out->away_us != 0 && bx_now_us() - out->away_us > MAIL_AWAY_MS * UINT64_C(1000) ? "away" : NULL;
 }
 
+/* There is room for more than one: the next ones need not wait, each by itself. */
+static bool is_relaxed(const struct mail_queue *queue, size_t length)
+{
+    return queue->count == 0 ||
+           (queue->count <= MAIL_QUEUE_COUNT / 4 * 3 && queue->bytes + length <= MAIL_QUEUE_BYTES / 4 * 3);
+}
+
 static const char *wait_for_room(struct vm *vm, struct mail_peer *peer, size_t length, const struct wish *wish)
 {
-    const char *why = NULL;
-    while (why == NULL && !mail_has_room(&peer->out.kept, length)) {
-        vm->mail->wants_taken = true;
-        why = look_at(vm->mail, peer);
-        if (why == NULL && !mail_has_room(&peer->out.kept, length))
-            why = wait_once(vm, wish);
+    const char *why = look_at(vm->mail, peer);
+    vm->mail->wants_taken = true;
+    while (why == NULL && !is_relaxed(&peer->out.kept, length)) {
+        why = wait_once(vm, wish);
+        if (why == NULL)
+            why = look_at(vm->mail, peer);
     }
     vm->mail->wants_taken = false;
-    return why;
+    return why != NULL && mail_has_room(&peer->out.kept, length) ? NULL : why;
 }
 
 static struct mail_peer *check_peer(lua_State *L, struct vm_mail *mail, int index)
@@ -281,7 +289,7 @@ static void make_space(lua_State *L, struct vm_mail *mail)
 static const char *wait_for_message(lua_State *L, struct vm_mail *mail, const struct wish *wish)
 {
     const char *why = NULL;
-    if (mail->waiting == 0 || mail->handed_out++ % TURN == 0)
+    if (wish->deadline == 0 || mail->handed_out++ % TURN == 0)
         look(mail->vm);
     while (mail->waiting == 0 && why == NULL) {
         make_space(L, mail);
@@ -446,5 +454,9 @@ int vm_open_runtime(lua_State *L)
     lua_setfield(L, -2, "args");
     lua_pushboolean(L, vm->networked);
     lua_setfield(L, -2, "networked");
+    if (vm->networked) {
+        lua_pushcfunction(L, vm_select_or_message);
+        lua_setfield(L, -2, "select");
+    }
     return 1;
 }

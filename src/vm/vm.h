@@ -172,6 +172,9 @@ void vm_mail_put_back(struct vm_mail *mail, struct mail_peer *peer, struct mail_
 /* Before the end: what was sent and not taken has its last chance; not for long. */
 void vm_mail_drain(struct vm *vm);
 
+/* Is there a message to be received? */
+bool vm_mail_waits(const struct vm *vm);
+
 /* Why a peer cannot be reached, in words. */
 const char *vm_mail_why(int why);
 

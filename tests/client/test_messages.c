@@ -207,6 +207,126 @@ static void test_interrupt_while_it_serves(void **state)
     expect_gone(to_a);
 }
 
+/* Connections and messages at once: who is slow keeps nobody else waiting. */
+static void test_serve(void **state)
+{
+    (void)state;
+    uint32_t a = make_running("a", LOAD "b.serve{port = 7000, on_message = function(f, v) b.send(f, v + 1) end,"
+                                        " handler = function(c) if c:receive() == 'fail' then error('oh') end"
+                                        " c:send(c:receive(4) .. '!\\n') end}");
+    uint32_t b = make("b", LOAD "s = require 'socket'");
+    bioxen_session *to_b = attach(b), *to_a = attach(a);
+    run(to_b, "repeat one = s.connect('a', 7000) until one", "");
+    run(to_b, "two = s.connect('a', 7000) return (one:send('hello\\nab'))", "8");
+    run(to_b, "two:send('hello\\n1234') return (two:receive())", "1234!");
+    run(to_b, "return (two:receive())", "nil");
+    run(to_b, "b.send('a', 5) return b.receive(10)", "a 6");
+    run(to_b, "bad = s.connect('a', 7000) bad:send('fail\\n') return select(2, bad:receive()) == 'closed'", "true");
+    run(to_b, "one:send('cd') return (one:receive())", "abcd!");
+    run(to_a, "return 'serves'", "serves");
+    bioxen_detach(to_b);
+    bioxen_detach(to_a);
+    stop(a);
+    stop(b);
+}
+
+static void test_serve_messages(void **state)
+{
+    (void)state;
+    uint32_t a = make_running("a", LOAD "b.serve{handler = function(from, v) return from .. v end}");
+    uint32_t b = make("b", LOAD);
+    bioxen_session *to_b = attach(b);
+    run(to_b, "b.send('a', 5) return b.receive(10)", "a b5");
+    run(to_b, "b.serve{port = 0, handler = print}", "! 'port' must be");
+    run(to_b, "b.serve{}", "! 'handler' must be");
+    bioxen_detach(to_b);
+    stop(a);
+    stop(b);
+}
+
+/* A VM that is connected later takes messages from then on, wherever it loaded the module. */
+static void test_connected_later(void **state)
+{
+    (void)state;
+    struct bioxen_config config = config_of("a", LOAD);
+    config.network = BIOXEN_NETWORK_LATE;
+    uint32_t a = create(&config), b = make("b", LOAD);
+    bioxen_session *to_a = attach(a), *to_b = attach(b);
+    run(to_a, "return (pcall(b.send, 'b', 1))", "false");
+    run(to_b, "return (pcall(b.send, 'a', 1))", "false");
+    assert_int_equal(bioxen_network(manager, a, NULL, NULL), 0);
+    run(to_a, "b.send('b', 1)", "");
+    run(to_b, "b.send('a', 2) return b.receive(10)", "a 1");
+    run(to_a, "return b.receive(10)", "b 2");
+    bioxen_detach(to_a);
+    bioxen_detach(to_b);
+    stop(a);
+    stop(b);
+}
+
+/* As a wired neighbour may misbehave: what is not said as it should be ends that connection, and that only. */
+static void test_garbage(void **state)
+{
+    (void)state;
+    static const char *const lies[] = {
+        "('x'):rep(1000)",                                                           /* no hello */
+        "head(16, 1, 7) .. hello(1) .. head(16, 1, 7) .. hello(1)",                  /* two */
+        "head(16, 1, 0) .. hello(1)",                                                /* of no incarnation */
+        "head(16, 1, 7) .. hello(0)",                                                /* numbers begin with 1 */
+        "head(16, 1, 7) .. hello(1) .. head(1, 2, 1) .. '\xc1'",                    /* no value */
+        "head(16, 1, 7) .. hello(1) .. head(3, 2, 1) .. '\x92\xc0\xc0'",          /* two values */
+        "head(16, 1, 7) .. hello(1) .. head(2, 2, 2) .. '\x91\xc0'",               /* out of order */
+        "head(16, 1, 7) .. hello(1) .. head(1 << 31, 2, 1)",                         /* too large */
+        "head(16, 1, 7) .. hello(1) .. head(0, 3, 1)",                               /* what a receiver says */
+    };
+    uint32_t a = make("a", LOAD), b = make("b", "s = require 'socket'");
+    bioxen_session *to_a = attach(a), *to_b = attach(b);
+    run(to_b,
+        "function head(l, t, n) return ('<I4BI3I8'):pack(l, t, 0, n) end"
+        " function hello(n) return ('<I4I4I8'):pack(0x314d5842, 0, n) end"
+        " function say(x) c = assert(s.connect('a', 25208)) c:settimeout(10) c:send(x) return c end",
+        "");
+    for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++) {
+        char code[400];
+        snprintf(code, sizeof code, "local d, e = say(%s):receive(1) return d or (e == 'timeout' and e or 'over')",
+                 lies[i]);
+        run(to_b, code, "over");
+    }
+    run(to_b, "say(head(16, 1, 7) .. hello(1) .. head(2, 2, 1) .. '\x91\xc0' .. head(2, 2, 2) .. '\x91')", "");
+    run(to_a, "return b.receive(10)", "b nil");
+    run(to_a, "return b.receive(0.1)", "nil timeout"); /* half of it */
+    run(to_b, "c:send('\x05') return #c:receive(16)", "16");
+    run(to_a, "return b.receive(10)", "b 5");
+    run(to_b, "for i = 1, 300 do say(head(16, 1, 7)) end return 'many'", "many");
+    run(to_a, "return b.receive(0.1)", "nil timeout");
+    bioxen_detach(to_a);
+    bioxen_detach(to_b);
+    stop(a);
+    stop(b);
+}
+
+/* A receiver that says it took what it was never sent, or garbage: the sender goes on, and keeps what it has. */
+static void test_lying_receiver(void **state)
+{
+    (void)state;
+    uint32_t a = make("a", LOAD), b = make("b", "s = require 'socket' l = s.bind('*', 25208)");
+    bioxen_session *to_a = attach(a), *to_b = attach(b);
+    run(to_a, "b.send('b', 'one') return b.pending('b')", "1");
+    run(to_b, "c = l:accept() c:settimeout(10) return #c:receive(48)", "48");
+    run(to_b, "return (c:send(('<I4BI3I8'):pack(0, 3, 0, 99)))", "16");
+    run(to_a, "return b.pending('b')", "1"); /* here it looks */
+    run(to_b, "d = l:accept() d:settimeout(10) return #d:receive(48)", "48");
+    run(to_b, "return (d:send(('y'):rep(50)))", "50");
+    run(to_a, "return b.pending('b')", "1");
+    run(to_b, "d = l:accept() return #d:receive(48)", "48");
+    run(to_b, "return (d:send(('<I4BI3I8'):pack(0, 3, 0, 1)))", "16");
+    run(to_a, "for i = 1, 100 do if b.pending('b') == 0 then break end b.sleep(0.05) end return b.pending('b')", "0");
+    bioxen_detach(to_a);
+    bioxen_detach(to_b);
+    stop(a);
+    stop(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +340,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_queue, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_serves_while_it_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_interrupt_while_it_serves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_serve, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_serve_messages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_connected_later, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lying_receiver, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,17 @@ static void answers(void)
     save("fuzz_reply", 2, bytes, (size_t)(to - bytes));
 }
 
+/* A hello and two messages; and what a receiver says. */
+static void mail(void)
+{
+    static const char sender[] = "\x10\0\0\0\x01\0\0\0\x07\0\0\0\0\0\0\0BXM1\0\0\0\0\x01\0\0\0\0\0\0\0"
+                                 "\x02\0\0\0\x02\0\0\0\x01\0\0\0\0\0\0\0\x91\xc0"
+                                 "\x09\0\0\0\x02\0\0\0\x02\0\0\0\0\0\0\0\x91\xd6\x01\0\0\0\0\x91\x05";
+    static const char receiver[] = "\0\0\0\0\x03\0\0\0\x02\0\0\0\0\0\0\0";
+    save("fuzz_mail", 1, sender, sizeof sender - 1);
+    save("fuzz_mail", 2, receiver, sizeof receiver - 1);
+}
+
 static void doctor(void)
 {
     struct doctor_record finding = {.magic = DOCTOR_MAGIC, .type = DOCTOR_FINDING, .status = DOCTOR_MISSING,
@@ -276,6 +287,7 @@ int main(int argc, char **argv)
     control();
     doctor();
     answers();
+    mail();
     record();
     values();
     session();
