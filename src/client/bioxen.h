@@ -520,9 +520,9 @@ enum bioxen_up_flag {
  * opened here, as the caller, and are sent along: later restarts run what was sent. When it is refused, what it had
  * started is gone again.
  *
- * Answer: {topology, dry_run, vms: [{name, action: add|change|start|remove|keep, why: [text]}],
- * wires: [{from, to, port, proto, action: add|remove|shape|keep}], duration_us}. Of `keep` there are counts only:
- * {vms_kept, wires_kept}.
+ * Answer: {topology, dry_run, vms: [{name, action: add|change|start|remove, why: [text]}], vms_kept,
+ * wires: [{from, to, port, proto, action: add|remove|shape}] (the first thousand of each), wires_added, wires_removed,
+ * wires_kept, duration_us}. `why` of a change: script, args, env, limits, profile, mounts, network, policy.
  */
 int bioxen_up_start(bioxen_manager *manager, const struct bioxen_topology_file *file, const bioxen_checked *checked,
                     unsigned flags, uint32_t *request, struct bioxen_error *err);
@@ -535,17 +535,21 @@ enum bioxen_list { BIOXEN_LIST_VMS = 1, BIOXEN_LIST_TOPOLOGIES, BIOXEN_LIST_DEAT
 /*
  * A list, oldest first; of one topology, or (NULL) of all. ENOENT: there is no such topology.
  * VMS: {topology, name, number, state, ready, address (text; or none), restarts, pid, uptime_us, outcome, exit_code,
- * role}: `state` is waiting (for what it depends on), starting, running, stopping, ended, stopped or failed; `outcome`
- * and `exit_code` are of its last death, if there was one; `number` is for bioxen_attach, bioxen_interrupt and so on.
+ * role (server, p2p, client, or none), why (it failed to start; or none)}: `state` is waiting (for what it depends on),
+ * starting, running, stopping, ended, stopped or failed; `outcome` and `exit_code` are of its last death, if there
+ * was one; `number` is for bioxen_attach, bioxen_interrupt and so on.
  * TOPOLOGIES: {name, state (up|coming|going), vms, running, ready, wires, uptime_us}.
- * DEATHS: the last 100: {topology, name, time_us, record}, with `record` as in reports.
+ * DEATHS: the last 100: {topology, name, time_us, record}; record: {name, outcome, exit_code, signal, error, traceback,
+ * syscall, wall_us, cpu_us, memory_peak, output_bytes, restarts, limits: {memory: {asked, enforced_by}, ...}}, in which
+ * `error` and `traceback` are any bytes.
  */
 int bioxen_list_start(bioxen_manager *manager, enum bioxen_list what, const char *topology, uint32_t *request,
                       struct bioxen_error *err);
 
 /*
  * All about one VM: what the list has, and {profile, memory, cpus_milli, pids, timeout_ms, cpu_time_ms, output_limit,
- * network, script, args, env_names, depends_on, ports, wires: [{to|from, port, proto, rate, ...}], last_death}.
+ * network, script, args, env_names, mounts, depends_on: [{vm, condition}], ports: [{port, proto, role, listens}],
+ * wires: [{to|from, port, proto, rate, delay_us, jitter_us, loss_ppm}], last_death (a record, or none)}.
  */
 int bioxen_inspect_start(bioxen_manager *manager, const char *vm, uint32_t *request, struct bioxen_error *err);
 
@@ -573,8 +577,9 @@ int bioxen_logs_start(bioxen_manager *manager, const char *vm, int follow, uint6
 /*
  * CHANGE events about a topology, or (NULL) about all, until bioxen_unsubscribe. First what is: one "topology" for
  * each, one "vm" for each VM (as in the list), then "live". From then on what changes: {event, time_us, topology, vm?,
- * ...} with `event` one of: up, down (begun, then `done: true`), add, start, ready, listen {port}, stop, death
- * {record}, remove, wire {from, to, port, proto, on}, shape; and "missed" {count} for who reads too slowly.
+ * ...} with `event` one of: up, down (begun; then `done: true`, and `why` when it failed), add, start, failed {why},
+ * ready, listen {port}, stop, death {state, record}, remove, wire {from, to, port, proto, on}, shape {from, to, rate,
+ * delay_us, jitter_us, loss_ppm}; and "missed" {count} for who reads too slowly.
  */
 int bioxen_events_start(bioxen_manager *manager, const char *topology, uint32_t *request, struct bioxen_error *err);
 

@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "fleet.h"
 
 #define WAITING "code: \"while true do require('bioxen').sleep(100) end\""
@@ -306,6 +309,71 @@ static void test_what_is_not_there_yet_is_refused(void **state)
     assert_int_equal(count_of(BIOXEN_LIST_TOPOLOGIES), 0);
 }
 
+/* Another client of the same orchestrator. */
+static bioxen_manager *join(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct bioxen_error err;
+    bioxen_manager *other;
+    char directory[] = "/tmp/bioxen-test-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", directory);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    if (bioxen_listen(manager, fd, &err) != 0 || bioxen_open_path(&other, address.sun_path, &err) != 0)
+        fail_msg("%s", err.text);
+    close(fd);
+    unlink(address.sun_path);
+    rmdir(directory);
+    return other;
+}
+
+static void test_client_that_goes_in_the_middle_of_its_up(void **state)
+{
+    (void)state;
+    bioxen_manager *owner = manager, *other = join();
+    uint32_t events = listen_to(NULL);
+    wait_change(events, "live", NULL);
+    manager = other;
+    up_start("version: 1\nname: t\nvms:\n  a: {" WAITING ", server: 80}\n  b: {" WAITING ", depends_on: [a]}\n", 0);
+    manager = owner;
+    wait_change(events, "start", "a");
+    bioxen_close(other);
+    wait_change(events, "remove", "a");
+    struct bioxen_event event = wait_change(events, "up", NULL);
+    assert_int_equal(number_at(event.node, "done"), 1);
+    assert_int_equal(count_of(BIOXEN_LIST_TOPOLOGIES), 0);
+}
+
+static void test_follower_that_does_not_read_holds_nobody_up(void **state)
+{
+    (void)state;
+    struct bioxen_error err;
+    bioxen_manager *owner = manager, *other = join();
+    uint32_t request, skipped = 0, ended = 0;
+    up_quietly("version: 1\nname: t\nvms: {a: {code: \"require('bioxen').receive() \", network: fabric}}\n",
+               BIOXEN_UP_WAIT);
+    assert_int_equal(bioxen_logs_start(other, "t/", 1, 0, &request, &err), 0);
+    uint32_t events = listen_to("t");
+    wait_change(events, "live", NULL);
+    up_quietly("version: 1\nname: t\nvms: {a: {code: \"for i = 1, 900000 do print('0123456') end print('the end')\", "
+               "network: fabric}}\n", 0);
+    wait_change(events, "death", "a"); /* of the first script */
+    wait_change(events, "death", "a");
+    manager = other;
+    while (ended == 0) {
+        struct bioxen_event event = next_of(request);
+        assert_int_equal(event.type, BIOXEN_EVENT_LOG);
+        skipped += event.skipped > 0;
+        ended = event.bytes.length >= 8 && memcmp(event.bytes.bytes + event.bytes.length - 8, "the end\n", 8) == 0;
+    }
+    assert_true(skipped > 0);
+    bioxen_close(other);
+    manager = owner;
+    down("t");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +391,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_down_in_the_middle_of_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_topologies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_not_there_yet_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_client_that_goes_in_the_middle_of_its_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_follower_that_does_not_read_holds_nobody_up, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,10 +71,7 @@ static void check_heads(const uint8_t *data)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static bool ready;
-    if (!ready)
-        vm_heap_init(&vm.heap); /* it keeps freed blocks for the next input */
-    ready = true;
+    vm_heap_init(&vm.heap);
     check_receiving(data, size);
     if (size >= sizeof(struct mail_head))
         check_heads(data);
