@@ -1,8 +1,8 @@
 """Fixtures for the tests that start the real programs.
 
 BIOXEN_BUILD names the directory with the programs (default: build/test when it is there, else build).
-BIOXEN_TEST_SLOW multiplies every deadline. The tests run as root and as an ordinary user; what a host
-lacks is skipped with its name.
+BIOXEN_TEST_SLOW multiplies every deadline. BIOXEN_TEST_SHARE=K/N leaves one of N shares of the tests. The tests run as
+root and as an ordinary user; what a host lacks is skipped with its name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import zlib
 from pathlib import Path
 from typing import Iterator
 
@@ -28,13 +29,19 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, signal.SIG_DFL)
     config.addinivalue_line("markers", "root: needs to be run as root")
     config.addinivalue_line("markers", "probe: needs the build with the native probe (build/test)")
+    config.addinivalue_line("markers", "interpreter: takes long, and asks the interpreter, hardly the kernel")
     config.addinivalue_line("markers", "xdist_group(name): tests of one group share one worker")
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadgroup"  # the canaries of the corpus are one per host
     hostview.become_subreaper()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share, shares = map(int, os.environ.get("BIOXEN_TEST_SHARE", "1/1").split("/"))
+    others = [item for item in items if zlib.crc32(item.nodeid.encode()) % shares != share - 1]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
     missing = None if (build_directory() / "bioxen").exists() else f"no bioxen in {build_directory()}: run make"
     for item in items:
         if missing:

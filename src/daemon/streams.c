@@ -95,7 +95,9 @@ static int tell_about_peers(struct vm *vm, const struct lw_frame *question)
         peers_name(vm, question, &answer);
     else
         rc = peers_list(vm, question, &answer, text);
-    return rc == 0 ? tell_long(vm, &answer, -1) : rc;
+    if (rc == 0)
+        rc = tell_long(vm, &answer, -1);
+    return rc == -EPIPE || rc == -ECONNRESET ? 0 : rc; /* it has ended since: its last words are still to be read */
 }
 
 static int take_need(struct vm *vm, const struct lw_frame *frame)

@@ -137,6 +137,8 @@ static int run_script(lua_State *L)
     }
     int count = push_arguments(L, &vm->program);
     vm_begin(vm, 0, 0);
+    if (vm->stopping && vm->mode == LW_RUN)
+        vm->interrupted = VM_INTERRUPTED; /* it was told so before it began, and would not end by itself */
     vm_enter(vm, L);
     status = lua_pcall(L, count, 0, handler);
     bool is_noted = vm->noted;

@@ -186,6 +186,22 @@ static void test_serves_while_it_waits(void **state)
     stop(b);
 }
 
+/* Whenever it is told to: it ends, and is said to have been stopped. */
+static void test_stop_at_any_time(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {
+        LOAD "b.receive()",
+        LOAD "while true do pcall(b.send, 'nobody', 1) end", /* which asks for an address each time */
+    };
+    for (unsigned i = 0; i < 20; i++) {
+        uint32_t a = make_running("a", scripts[i % 2]);
+        for (unsigned looks = 0; looks < i / 2; looks++)
+            assert_int_equal(bioxen_stats(manager, a, &(struct bioxen_stats){0}, NULL), 0);
+        stop(a);
+    }
+}
+
 static void test_interrupt_while_it_serves(void **state)
 {
     (void)state;
@@ -339,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sender_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_queue, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_serves_while_it_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stop_at_any_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_interrupt_while_it_serves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_serve, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_serve_messages, set_up, tear_down),

@@ -25,6 +25,7 @@ EATERS = {
 }
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("name", EATERS)
 def test_is_an_error_that_can_be_caught(bx: Bioxen, name: str) -> None:
     code = f"local ok, message = pcall(function() {EATERS[name]} end) collectgarbage('restart') collectgarbage() print(ok, message)"
@@ -33,6 +34,7 @@ def test_is_an_error_that_can_be_caught(bx: Bioxen, name: str) -> None:
     assert result.record["memory_peak"] <= 30 << 20
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("size", ["8MiB", "12MiB", "16MiB", "22MiB", "24MiB", "32MiB", "44MiB", "64MiB"])
 def test_a_full_string_table_is_an_error(bx: Bioxen, size: str, profile: str) -> None:
     """Lua goes on when its string table cannot grow, and tries again at every new string: that must not be a full
@@ -63,6 +65,7 @@ def test_memory_is_usable_up_to_the_limit(bx_any: Bioxen) -> None:
     assert bx_any.eval(code).out == b"50\n"
 
 
+@pytest.mark.interpreter
 def test_goes_on_after_many_failures(bx: Bioxen) -> None:
     """Each time the memory can be filled anew: what the failure before has left is garbage, and makes room."""
     code = """local n, x = 0, ('x'):rep(1 << 10)
@@ -120,6 +123,7 @@ def test_native_code_of_an_ordinary_user(bx_user: Bioxen) -> None:
     assert result.record["outcome"] == "memory" or int(result.out) <= 40, result
 
 
+@pytest.mark.interpreter
 def test_stack_depth_is_an_error(bx_any: Bioxen, profile: str) -> None:
     for code in ("local function f() return 1 + f() end print(pcall(f))", "local function f() pcall(f) end f() print('x', 'overflow')",
                  "local t = setmetatable({}, {}) getmetatable(t).__index = function(_, k) return t[k + 1] end print(pcall(function() return t[1] end))",

@@ -71,7 +71,10 @@ static void check_heads(const uint8_t *data)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    vm_heap_init(&vm.heap);
+    static bool ready;
+    if (!ready)
+        vm_heap_init(&vm.heap); /* it keeps freed blocks for the next input */
+    ready = true;
     check_receiving(data, size);
     if (size >= sizeof(struct mail_head))
         check_heads(data);
