@@ -76,6 +76,44 @@ _bioxen_test() {
     esac
 }
 
+# VMs of the daemon that is found without --socket. Nothing is said when there is none.
+_bioxen_vms() {
+    bioxen ps 2>/dev/null | while read -r name topology _; do
+        [[ $name == NAME ]] || printf '%s\n%s/%s\n' "$name" "$topology" "$name"
+    done
+}
+
+_bioxen_topologies() {
+    bioxen ps 2>/dev/null | while read -r name topology _; do
+        [[ $name == NAME ]] || printf '%s\n' "$topology"
+    done | sort -u
+}
+
+# A verb that asks a daemon: its options are $3, its arguments vms, topologies or none ($4).
+_bioxen_remote() {
+    case $2 in
+    --socket)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$1") ; return ;;
+    --since | --grace | --timeout) COMPREPLY=($(compgen -W '1s 10s 1m 10m' -- "$1")) ; return ;;
+    esac
+    if [[ $1 == -* ]]; then
+        COMPREPLY=($(compgen -W "$3 --help" -- "$1"))
+    elif [[ $4 == vms ]]; then
+        COMPREPLY=($(compgen -W "$(_bioxen_vms)" -- "$1"))
+    elif [[ $4 == topologies ]]; then
+        COMPREPLY=($(compgen -W "$(_bioxen_topologies)" -- "$1"))
+    fi
+}
+
+_bioxen_up() {
+    if [[ $2 == --socket ]]; then
+        _bioxen_remote "$1" "$2" '' none
+    else
+        _bioxen_file "$1" '-d --detach --wait --dry-run --socket --json --help'
+    fi
+}
+
 _bioxen_daemon() {
     if [[ $2 == --socket ]]; then
         compopt -o filenames 2>/dev/null
@@ -94,17 +132,30 @@ _bioxen() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'run check graph test daemon doctor help --help --version' -- "$current"))
+        COMPREPLY=($(compgen -W 'run up down ps logs events exec attach stop start restart kill stats inspect check graph test daemon doctor help --help --version' -- "$current"))
         return
     fi
     case ${COMP_WORDS[1]} in
     run) _bioxen_run "$current" "$previous" ;;
+    up) _bioxen_up "$current" "$previous" ;;
+    down) _bioxen_remote "$current" "$previous" '--socket --json' topologies ;;
+    ps) _bioxen_remote "$current" "$previous" '--socket --json' topologies ;;
+    logs) _bioxen_remote "$current" "$previous" '-f --follow --since --socket --json' vms ;;
+    events) _bioxen_remote "$current" "$previous" '--socket --json' topologies ;;
+    exec) _bioxen_remote "$current" "$previous" '--timeout --socket' vms ;;
+    attach) _bioxen_remote "$current" "$previous" '--socket' vms ;;
+    stop) _bioxen_remote "$current" "$previous" '--grace --socket --json' vms ;;
+    start) _bioxen_remote "$current" "$previous" '--socket --json' vms ;;
+    restart) _bioxen_remote "$current" "$previous" '--grace --socket --json' vms ;;
+    kill) _bioxen_remote "$current" "$previous" '--socket --json' vms ;;
+    stats) _bioxen_remote "$current" "$previous" '-l --live --socket --json' topologies ;;
+    inspect) _bioxen_remote "$current" "$previous" '--socket --json' vms ;;
     check) _bioxen_file "$current" '--json --help' ;;
     graph) _bioxen_graph "$current" "$previous" ;;
     test) _bioxen_test "$current" "$previous" ;;
     daemon) _bioxen_daemon "$current" "$previous" ;;
     doctor) COMPREPLY=($(compgen -W '--json --help' -- "$current")) ;;
-    help) COMPREPLY=($(compgen -W 'run check graph test daemon doctor help' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'run up down ps logs events exec attach stop start restart kill stats inspect check graph test daemon doctor help' -- "$current")) ;;
     esac
 }
 

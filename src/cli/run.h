@@ -155,6 +155,9 @@ int run_signals_arm(void);
 /* The first signal that came, 0 when none did. Empties the descriptor. */
 int run_signals_caught(void);
 
+/* What came is dealt with: from now on it is as if none had come. */
+void run_signals_forget(void);
+
 /* ---- loop (run_loop.c, run_output.c) ---- */
 
 /*

@@ -70,3 +70,9 @@ int run_signals_caught(void)
     (void)ignored;
     return first_signal;
 }
+
+void run_signals_forget(void)
+{
+    signal_count = 0;
+    first_signal = 0;
+}

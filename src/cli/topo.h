@@ -27,6 +27,18 @@ void topo_fini(struct topo_file *file);
 enum cli_parsed topo_parse(const struct cli_verb *verb, int argc, char **argv, cli_take_option *take, void *context,
                            const char **path);
 
+/* A file as the library wants it, with our environment. CLI_OK, or an exit status after a message. */
+struct topo_source {
+    struct bioxen_topology_file file;
+    struct bioxen_string *env;
+};
+int topo_source_init(struct topo_source *source, const struct topo_file *file, bool with_scripts);
+void topo_source_fini(struct topo_source *source);
+
+/* Asks an orchestrator. CLI_OK with *out, or an exit status after a message. */
+int topo_check_by(bioxen_manager *manager, const struct topo_file *file, const struct topo_source *source,
+                  bioxen_checked **out);
+
 /* Starts an orchestrator and asks it. Returns CLI_OK with *out, or an exit status after a message. */
 int topo_check(const struct topo_file *file, bool with_scripts, bioxen_checked **out);
 

@@ -146,23 +146,49 @@ static struct bioxen_string *environment(size_t *count)
     return pairs;
 }
 
-int topo_check(const struct topo_file *file, bool with_scripts, bioxen_checked **out)
+int topo_source_init(struct topo_source *source, const struct topo_file *file, bool with_scripts)
 {
-    struct bioxen_error err;
-    bioxen_manager *manager = NULL;
-    struct bioxen_topology_file source = {
+    *source = (struct topo_source){.file = {
         .text = {file->text, file->length},
         .name = file->name,
         .directory = with_scripts ? file->directory : NULL,
-    };
-    struct bioxen_string *env = environment(&source.env_count);
-    source.env = env;
-    int rc = env != NULL ? bioxen_open(&manager, &err) : -ENOMEM;
-    if (rc == 0)
-        rc = bioxen_check(manager, &source, out, &err);
-    if (rc != 0)
-        cli_say("%s: %s", file->path, env != NULL ? err.text : "out of memory");
+    }};
+    source->env = environment(&source->file.env_count);
+    source->file.env = source->env;
+    if (source->env != NULL)
+        return CLI_OK;
+    cli_say("%s: out of memory", file->path);
+    return CLI_HOST;
+}
+
+void topo_source_fini(struct topo_source *source)
+{
+    free(source->env);
+}
+
+int topo_check_by(bioxen_manager *manager, const struct topo_file *file, const struct topo_source *source,
+                  bioxen_checked **out)
+{
+    struct bioxen_error err;
+    if (bioxen_check(manager, &source->file, out, &err) == 0)
+        return CLI_OK;
+    cli_say("%s: %s", file->path, err.text);
+    return CLI_HOST;
+}
+
+int topo_check(const struct topo_file *file, bool with_scripts, bioxen_checked **out)
+{
+    struct bioxen_error err;
+    struct topo_source source;
+    bioxen_manager *manager = NULL;
+    int status = topo_source_init(&source, file, with_scripts);
+    if (status == CLI_OK && bioxen_open(&manager, &err) != 0) {
+        cli_say("%s: %s", file->path, err.text);
+        status = CLI_HOST;
+    }
+    if (status == CLI_OK)
+        status = topo_check_by(manager, file, &source, out);
     bioxen_close(manager);
-    free(env);
-    return rc == 0 ? CLI_OK : CLI_HOST;
+    topo_source_fini(&source);
+    return status;
 }

@@ -6,8 +6,11 @@
 
 #include "common/suggest.h"
 
-const struct cli_verb *const cli_verbs[] = {&verb_run, &verb_check, &verb_graph, &verb_test, &verb_daemon, &verb_doctor,
-                                           &verb_help, NULL};
+const struct cli_verb *const cli_verbs[] = {
+    &verb_run,     &verb_up,    &verb_down,  &verb_ps,      &verb_logs,  &verb_events, &verb_exec,
+    &verb_attach,  &verb_stop,  &verb_start, &verb_restart, &verb_kill,  &verb_stats,  &verb_inspect,
+    &verb_check,   &verb_graph, &verb_test,  &verb_daemon,  &verb_doctor, &verb_help,  NULL,
+};
 
 /* Where the explanation of an option begins. */
 #define HELP_COLUMN 27
