@@ -68,8 +68,8 @@ static int follow(struct served *served)
 }
 
 /*
- * In the background nothing of the caller's is held, by this process or by those that it starts: not his terminal, not his
- * pipes. Only our own messages go to his stderr, until it serves. Returns that, or -1.
+ * In the background nothing of the caller's is held, by this process or by those that it starts: not his terminal, not
+ * his pipes. Only our own messages go to his stderr, until it serves. Returns that, or -1.
  */
 static int let_go(void)
 {

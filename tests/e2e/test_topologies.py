@@ -126,7 +126,11 @@ def test_exec_interrupted(duo: Bioxen) -> None:
 
 
 def test_logs(duo: Bioxen) -> None:
-    assert duo.call("logs", "one").text == "one is here\n"
+    def printed(vm: str) -> str:
+        return duo.call("logs", vm).text
+
+    wait_for(lambda: printed("one") and printed("two"), 10, "what both print")
+    assert printed("one") == "one is here\n"
     assert sorted(duo.call("logs").text.splitlines()) == ["duo/one | one is here", "duo/two | two is here"]
     line = json.loads(duo.call("logs", "--json", "duo/two").text)
     assert (line["vm"], line["stream"], line["text"]) == ("duo/two", "stdout", "two is here\n")
