@@ -22,6 +22,16 @@ static void print_why(const bioxen_node *why)
         putchar(')');
 }
 
+/* A shape is of the whole way, whatever the port. */
+static void print_wire(const bioxen_node *wire, const char *action, const char *from, const char *to, const char *proto)
+{
+    unsigned long long port = remote_number(wire, "port");
+    printf("%s %s wire %s -> %s", sign_of(action), action, from, to);
+    if (port != 0)
+        printf(":%llu/%s", port, proto);
+    putchar('\n');
+}
+
 static void print_plan(const bioxen_node *answer)
 {
     const bioxen_node *vms = bioxen_node_find(answer, "vms"), *wires = bioxen_node_find(answer, "wires");
@@ -41,8 +51,7 @@ static void print_plan(const bioxen_node *answer)
              *action = remote_text(wire, "action");
         char *proto = remote_text(wire, "proto");
         if (from != NULL && to != NULL && action != NULL && proto != NULL)
-            printf("%s %s wire %s -> %s:%llu/%s\n", sign_of(action), action, from, to,
-                   (unsigned long long)remote_number(wire, "port"), proto);
+            print_wire(wire, action, from, to, proto);
         free(from);
         free(to);
         free(action);

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from bxrun import Bioxen, Result, end
+from bxrun import REPOSITORY, Bioxen, Result, end
 from waiting import SLOW, wait_for
 
 DUO = """
@@ -282,6 +282,12 @@ def test_foreground_ends_with_its_vms(place: Bioxen, status: int) -> None:
     assert result.text == "a | done\n" and "every VM has ended" in result.errors
 
 
+def test_the_example_ping_pong(place: Bioxen) -> None:
+    example = REPOSITORY / "config/ping-pong.yaml"
+    result = place.call("up", example, env={"ROUNDS": "50"}, deadline=60)
+    assert result.status == 0 and "pinger | 50 round trips" in result.text, result
+
+
 def test_foreground_killed(place: Bioxen) -> None:
     running = place.start("up", "duo.yaml")
     running.wait_line(b"two is here\n")
@@ -293,6 +299,7 @@ def test_foreground_killed(place: Bioxen) -> None:
     ("version: 1\nname: x\nvms:\n  a: {code: 'x = ='}\n", 2, "unexpected symbol"),
     ("version: 1\nname: x\nvms:\n  a: {cod: '1'}\n", 2, "did you mean 'code'?"),
     ("version: 1\nname: x\nvms:\n  a: {script: nowhere.lua}\n", 2, "nowhere.lua"),
+    ("version: 1\nname: x\nvms:\n  a: {code: '', server: 80, publish: '8080:80'}\n", 2, "cannot do 'publish' yet"),
 ])
 def test_bad_files_start_nothing(place: Bioxen, text: str, status: int, message: str) -> None:
     place.write("x.yaml", text)
