@@ -35,6 +35,7 @@ local function move()
   return state
 end
 
+bioxen.ready()
 for step = 1, steps do
   local deadline = last_step + STEP
   repeat

@@ -31,6 +31,7 @@ local function evaluate(code)
   return table.concat(words, "\t"):sub(1, 1000)
 end
 
+bioxen.ready()
 while true do
   local from, message = bioxen.receive()
   bioxen.send(from, {number = message.number, text = evaluate(message.code)})

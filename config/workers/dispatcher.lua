@@ -20,6 +20,7 @@ local function take_back()
 end
 
 local finished = {}
+bioxen.ready()
 while done < count do
   local from, message = bioxen.receive(1)
   take_back()
