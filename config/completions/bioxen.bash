@@ -6,7 +6,7 @@ _bioxen_find_script() {
     for ((i = $1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         -e | --profile | --memory | --cpus | --timeout | --cpu-time | --pids | --output-limit | --env | --mount | \
-            --network | --report | --name)
+            --network | --report | --name | --restart)
             [[ ${COMP_WORDS[i + 1]-} == "=" ]] && ((i++)) # bash splits --option=value into three words
             ((i++)) ;;
         --) ((i + 1 < COMP_CWORD)) && printf '%s' "${COMP_WORDS[i + 1]}" && return ;;
@@ -21,6 +21,7 @@ _bioxen_run() {
     case $previous in
     --profile) COMPREPLY=($(compgen -W 'restricted full' -- "$current")) ; return ;;
     --network) COMPREPLY=($(compgen -W 'none fabric' -- "$current")) ; return ;;
+    --restart) COMPREPLY=($(compgen -W 'no on-failure always' -- "$current")) ; return ;;
     --memory) COMPREPLY=($(compgen -W '16MiB 32MiB 64MiB 128MiB 256MiB 1GiB' -- "$current")) ; return ;;
     --cpus) COMPREPLY=($(compgen -W '0.5 1 2' -- "$current")) ; return ;;
     --timeout | --cpu-time) COMPREPLY=($(compgen -W '500ms 1s 5s 1m' -- "$current")) ; return ;;
@@ -35,7 +36,7 @@ _bioxen_run() {
     esac
     if [[ -z $(_bioxen_find_script 2) && $current == -* ]]; then
         COMPREPLY=($(compgen -W '-e --profile --memory --cpus --timeout --cpu-time --pids --output-limit --env --mount
-            --network --report --name --help' -- "$current"))
+            --network --report --name --restart --help' -- "$current"))
         return
     fi
     compopt -o filenames 2>/dev/null

@@ -63,6 +63,7 @@ complete -c bioxen -n '__bioxen_verb_is run test' -l mount -r -F -d 'Show a dire
 complete -c bioxen -n '__bioxen_verb_is run test' -l network -x -a 'none fabric' -d 'The network that it has'
 complete -c bioxen -n '__bioxen_verb_is run' -l report -r -F -d 'Write how it ended, as JSON'
 complete -c bioxen -n '__bioxen_verb_is run' -l name -x -d "The VM's name"
+complete -c bioxen -n '__bioxen_verb_is run' -l restart -x -a 'no on-failure always' -d 'Run it again when it has ended'
 
 complete -c bioxen -n '__bioxen_verb_is test' -F
 complete -c bioxen -n '__bioxen_verb_is test' -s j -l jobs -x -a '1 2 4 8' -d 'How many run at a time'

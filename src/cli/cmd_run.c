@@ -84,11 +84,12 @@ static int run_script(struct run *run)
     if (prepare(run, &failure) < 0 || start(run, &vm, &failure) < 0)
         return fail(run, &failure);
     struct run_loop loop = {
-        .manager = run->manager, .vm = vm, .modules = &run->modules, .wake_fd = run->wake_fd};
+        .manager = run->manager, .vm = vm, .request = &run->request, .modules = &run->modules, .wake_fd = run->wake_fd};
     if (run_loop_follow(&loop, &record, &failure) < 0)
         return fail(run, &failure);
     run_record_correct(&record, &loop, text, sizeof text);
     run_say_death(&run->request, &record);
+    run_say_given_up(&run->request, loop.given_up);
     return write_report(run, &record);
 }
 

@@ -52,7 +52,7 @@ struct run_request {
     size_t mount_count;
 };
 
-#define RUN_OPTION_COUNT 13
+#define RUN_OPTION_COUNT 14
 extern const struct cli_option run_options[RUN_OPTION_COUNT];
 
 /* What the handler of options needs besides the request. */
@@ -170,6 +170,7 @@ int run_output_write(int fd, const char **bytes, size_t *length, int wake_fd, in
 struct run_loop {
     bioxen_manager *manager;
     uint32_t vm;
+    const struct run_request *request;
     struct run_modules *modules;
     int wake_fd;       /* of run_signals_arm */
     int signal;        /* that was passed on to the VM, 0 when none was */
@@ -177,6 +178,7 @@ struct run_loop {
     bool stalled;      /* we are to end and nobody reads: what still comes is dropped */
     int output_error;  /* errno of the first write that failed */
     int output_stream; /* 1 or 2: where that was */
+    struct bioxen_string given_up; /* at the end: why it is not started again; valid as the record */
 };
 
 /*
@@ -189,6 +191,12 @@ int run_loop_follow(struct run_loop *loop, struct bioxen_record *record, struct 
 
 /* Says on stderr how the VM ended, if that needs words. */
 void run_say_death(const struct run_request *request, const struct bioxen_record *record);
+
+/* Says that it is started again, and how it ended before. */
+void run_say_again(const struct run_request *request, const struct bioxen_record *record, uint64_t wait_us);
+
+/* Says why it is not started again, if there is something to say. */
+void run_say_given_up(const struct run_request *request, struct bioxen_string why);
 
 /* The same as text: malloc'd, NULL when there is nothing to say. */
 char *run_death_text(const struct run_request *request, const struct bioxen_record *record, size_t *length);

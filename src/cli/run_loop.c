@@ -143,9 +143,12 @@ int run_loop_follow(struct run_loop *loop, struct bioxen_record *record, struct 
             on_output(loop, event.stream, event.bytes);
         else if (event.type == BIOXEN_EVENT_NEED)
             on_need(loop, event.vm);
+        else if (event.type == BIOXEN_EVENT_ENDED)
+            run_say_again(loop->request, &event.record, event.wait_us);
         else if (event.type == BIOXEN_EVENT_DEATH)
             break;
     }
+    loop->given_up = event.why;
     *record = event.record;
     return 0;
 }

@@ -212,3 +212,17 @@ void run_record_correct(struct bioxen_record *record, const struct run_loop *loo
     record->error = (struct bioxen_string){.bytes = text, .length = strlen(text)};
     record->traceback = (struct bioxen_string){.bytes = NULL};
 }
+
+void run_say_again(const struct run_request *request, const struct bioxen_record *record, uint64_t wait_us)
+{
+    char wait[UNITS_TEXT_MAX];
+    run_say_death(request, record);
+    units_format_time((wait_us + 999) / 1000, wait);
+    cli_say("%s: ended with %d; it is started again in %s", request->title, record->exit_code, wait);
+}
+
+void run_say_given_up(const struct run_request *request, struct bioxen_string why)
+{
+    if (why.length > 0)
+        cli_say("%s: not started again: %.*s", request->title, (int)why.length, why.bytes);
+}

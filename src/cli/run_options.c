@@ -24,6 +24,13 @@ const struct cli_option run_options[RUN_OPTION_COUNT] = {
      .value = "NAME",
      .fallback = "from the script's",
      .help = "the VM's name: letters, digits, _ - .; at most 63"},
+    {.id = OPT_RESTART,
+     .name = "restart",
+     .kind = CLI_WORD,
+     .value = "WHEN",
+     .words = "no|on-failure|always",
+     .fallback = "no",
+     .help = "run it again when it has ended: no, on-failure or always"},
 };
 
 int run_fail(struct run_failure *failure, int status, const char *format, ...)
@@ -222,6 +229,11 @@ int run_take_option(const struct cli_option *option, const char *text, uint64_t 
         return 0;
     case OPT_NAME:
         return take_name(parsing, text);
+    case OPT_RESTART:
+        request->config.restart.policy = strcmp(text, "always") == 0 ? BIOXEN_RESTART_ALWAYS
+                                         : strcmp(text, "no") == 0   ? BIOXEN_RESTART_NEVER
+                                                                     : BIOXEN_RESTART_ON_FAILURE;
+        return 0;
     default:
         take_limit(&request->config, option->id, number);
         request->config.required |= required_bit(option->id);

@@ -21,6 +21,7 @@ enum run_option_id {
     OPT_NETWORK,
     OPT_REPORT,
     OPT_NAME,
+    OPT_RESTART,
     OPT_OF_OTHERS, /* a verb's own options begin here */
 };
 

@@ -72,6 +72,17 @@ struct bioxen_string {
     size_t length;
 };
 
+enum bioxen_restart_policy { BIOXEN_RESTART_NEVER = 0, BIOXEN_RESTART_ON_FAILURE = 1, BIOXEN_RESTART_ALWAYS = 2 };
+
+/* When a VM is started again that has ended by itself: see docs/supervision.md. It keeps number, name and address. */
+struct bioxen_restart {
+    enum bioxen_restart_policy policy;       /* default: never */
+    uint64_t delay_ms, max_delay_ms;         /* the first wait, 100 ms, and the longest, 30 s; at most 24 h */
+    uint32_t factor_milli, jitter_ppm;       /* each wait is 2000 / 1000 times the last; give or take 250000 / 10^6 */
+    uint32_t max;                            /* 5 restarts within 60 s, and no more */
+    uint64_t within_ms, reset_after_ms;      /* after a life of 10 s the wait is the first one again */
+};
+
 /* What a VM is to be. bioxen_config_init sets the defaults of the users' contract; everything is borrowed. */
 struct bioxen_config {
     const char *name;            /* letters, digits, "_", "-", "."; 1..63 bytes */
@@ -95,6 +106,7 @@ struct bioxen_config {
     enum bioxen_serve serve;     /* when it serves sessions; default: never */
     int only;                    /* not 0: the manager makes no other VM, now or later. When it has died, what is left
                                     is taken down at once, without waiting for bioxen_close */
+    struct bioxen_restart restart;
     int module_dir;              /* O_PATH descriptor of the directory whose Lua files `require` finds, answered by the
                                     library itself, while it is in a call that waits (bioxen_next, ...); -1 (default):
                                     the script's needs come as BIOXEN_EVENT_NEED */
@@ -151,12 +163,12 @@ enum bioxen_event_type {
     BIOXEN_EVENT_ANSWER,     /* node: the answer to a request, which is over */
     BIOXEN_EVENT_LOG,        /* vm, name, stream, bytes, time_us, skipped: a piece of a VM's log */
     BIOXEN_EVENT_CHANGE,     /* node: something changed */
+    /* of a VM that is restarted: its last end is a DEATH */
+    BIOXEN_EVENT_ENDED,      /* vm, record, wait_us: a life of it; its sessions have ended, the next life is to come */
+    BIOXEN_EVENT_AGAIN,      /* vm, restarts: it runs again */
 };
 
-/*
- * A value that bioxend made of what it knows: a text, a number, yes or no, a list, or a map. NULL, in place of what
- * is not there, is allowed.
- */
+/* A value that bioxend made of what it knows: a text, a number, yes or no, a list, or a map; NULL: it is not there. */
 typedef struct bioxen_node bioxen_node;
 
 /* One connection to a VM, over which it is asked to execute. */
@@ -174,7 +186,10 @@ struct bioxen_event {
     uint32_t vm;
     int stream;                  /* OUTPUT: 1 stdout, 2 stderr */
     struct bioxen_string bytes;  /* OUTPUT: the bytes; NEED: the module's name as the script gave it */
-    struct bioxen_record record; /* DEATH */
+    struct bioxen_record record; /* DEATH, ENDED */
+    struct bioxen_string why;    /* DEATH: why it is not started again, although it is to be; may be empty */
+    uint64_t wait_us;            /* ENDED: until it is started again */
+    uint32_t restarts;           /* AGAIN: how often, by now */
     uint32_t request;            /* CREATED, ATTACHED, STATS, REFUSED, NETWORKED, ANSWER, LOG, CHANGE */
     uint32_t address;            /* NETWORKED: IPv4, host order */
     bioxen_session *session;     /* ATTACHED */
@@ -224,10 +239,8 @@ void bioxen_forget(bioxen_manager *manager);
 /* Kills every VM, waits until nothing is left, frees the manager. NULL is allowed. */
 void bioxen_close(bioxen_manager *manager);
 
-/*
- * Readable when bioxen_next may have an event. Owned by the manager. A call that waits for its own reply keeps the
- * events that come meanwhile: call bioxen_next with the timeout 0 until it returns 0, then poll.
- */
+/* Readable when bioxen_next may have an event. Owned by the manager. A call that waits for its own reply keeps the
+ * events that come meanwhile: call bioxen_next with the timeout 0 until it returns 0, then poll. */
 int bioxen_fd(const bioxen_manager *manager);
 
 /* Creates and starts a VM: returns when it runs, with its number in *vm. Errors: EINVAL (a field), ENOTSUP (a required
@@ -238,8 +251,8 @@ int bioxen_create(bioxen_manager *manager, const struct bioxen_config *config, u
 int bioxen_create_start(bioxen_manager *manager, const struct bioxen_config *config, uint32_t *request,
                         struct bioxen_error *err);
 
-/* Asks for a VM's end by SIGKILL; its DEATH event follows, with outcome killed and `signal` as its exit status's
- * signal (e.g. SIGINT for Ctrl-C). A VM that is gone already is no error. */
+/* Asks for a VM's end by SIGKILL, whatever its restart policy; its DEATH event follows, with outcome killed and
+ * `signal` as its exit status's signal (e.g. SIGINT for Ctrl-C). A VM that is gone already is no error. */
 int bioxen_kill(bioxen_manager *manager, uint32_t vm, int signal, struct bioxen_error *err);
 
 /* Answers a NEED event: with the module's text and its chunk name, or with why there is none. */
@@ -309,10 +322,7 @@ struct bioxen_value {
     struct bioxen_string string; /* into the values' bytes */
 };
 
-/*
- * Reads values that the library handed out (they were checked: reading cannot fail); returns where the next item
- * begins.
- */
+/* Reads values that the library handed out (which cannot fail: they were checked); returns where the next item is. */
 const char *bioxen_read(const char *at, struct bioxen_value *out);
 
 /* ---- sessions ---- */
@@ -321,10 +331,7 @@ const char *bioxen_read(const char *at, struct bioxen_value *out);
 int bioxen_attach(bioxen_manager *manager, uint32_t vm, bioxen_session **out, struct bioxen_error *err);
 int bioxen_attach_start(bioxen_manager *manager, uint32_t vm, uint32_t *request, struct bioxen_error *err);
 
-/*
- * Ends the session; what was asked and not answered is lost to the caller, though a running call goes on. NULL
- * is allowed.
- */
+/* Ends the session; what was asked and not answered is lost to the caller, though a running call goes on. Or NULL. */
 void bioxen_detach(bioxen_session *session);
 
 uint32_t bioxen_session_vm(const bioxen_session *session);
@@ -411,11 +418,8 @@ struct bioxen_finding {
     const char *fix;       /* not ok: one command that mends it */
 };
 
-/*
- * Tries each thing that a jail needs, in processes that leave nothing behind, and calls `on_finding` for
- * each. Takes a second
- * or so; bounded. Errors: EPIPE or ETIMEDOUT when it came to no end.
- */
+/* Tries each thing that a jail needs, in processes that leave nothing behind, and calls `on_finding` for each. Takes a
+ * second or so; bounded. Errors: EPIPE or ETIMEDOUT when it came to no end. */
 int bioxen_doctor(void (*on_finding)(const struct bioxen_finding *finding, void *context), void *context,
                   struct bioxen_error *err);
 
@@ -535,9 +539,9 @@ enum bioxen_list { BIOXEN_LIST_VMS = 1, BIOXEN_LIST_TOPOLOGIES, BIOXEN_LIST_DEAT
 /*
  * A list, oldest first; of one topology, or (NULL) of all. ENOENT: there is no such topology.
  * VMS: {topology, name, number, state, ready, address (text; or none), restarts, pid, uptime_us, outcome, exit_code,
- * role (server, p2p, client, or none), why (it failed to start; or none)}: `state` is waiting (for what it depends on),
- * starting, running, stopping, ended, stopped or failed; `outcome` and `exit_code` are of its last death, if there
- * was one; `number` is for bioxen_attach, bioxen_interrupt and so on.
+ * role (server, p2p, client, or none), why (it failed; or none)}: `state` is waiting (for its depends), starting,
+ * running, stopping, ended, stopped, backoff (between two lives) or failed (not started, or given up); `outcome` and
+ * `exit_code` are of its last death, if there was one; `number` is for bioxen_attach, bioxen_interrupt and so on.
  * TOPOLOGIES: {name, state (up|coming|going), vms, running, ready, wires, uptime_us}.
  * DEATHS: the last 100: {topology, name, time_us, record}; record: {name, outcome, exit_code, signal, error, traceback,
  * syscall, wall_us, cpu_us, memory_peak, output_bytes, restarts, limits: {memory: {asked, enforced_by}, ...}}, in which

@@ -287,26 +287,23 @@ static int read_need(const struct ctl_head *head, const char *body, struct bioxe
     return 0;
 }
 
-static int unpack_death(const msgpack_object *map, struct record *record, uint32_t *vm)
-{
-    const msgpack_object *number = bx_map_find(map, "vm"), *packed = bx_map_find(map, "record");
-    if (number == NULL || packed == NULL || number->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
-        return -EBADMSG;
-    *vm = (uint32_t)number->via.u64;
-    record_fini(record);
-    *record = (struct record){0};
-    return record_unpack(packed, record);
-}
-
 static int read_death(bioxen_manager *manager, const struct ctl_head *head, const char *body,
                       struct bioxen_event *event)
 {
     msgpack_unpacked unpacked;
     if (bx_unpack(&unpacked, body, head->length) != 0)
         return -EBADMSG;
-    int rc = unpack_death(&unpacked.data, &manager->record, &event->vm);
+    struct death_frame *frame = &manager->death;
+    record_fini(&manager->record);
+    manager->record = (struct record){0};
+    bx_text_fini(&frame->why);
+    *frame = (struct death_frame){0};
+    int rc = death_frame_unpack(&unpacked.data, frame, &manager->record);
     msgpack_unpacked_destroy(&unpacked);
-    event->type = BIOXEN_EVENT_DEATH;
+    event->type = head->type == CTL_DEATH ? BIOXEN_EVENT_DEATH : BIOXEN_EVENT_ENDED;
+    event->vm = frame->vm;
+    event->wait_us = frame->wait_us;
+    event->why = (struct bioxen_string){frame->why.bytes != NULL ? frame->why.bytes : "", frame->why.length};
     public_record(&manager->record, &event->record);
     return rc;
 }
@@ -342,6 +339,17 @@ static int read_answer(bioxen_manager *manager, const struct ctl_head *head, con
     return 1;
 }
 
+static int read_again(const struct ctl_head *head, const char *body, struct bioxen_event *event)
+{
+    struct ctl_note note;
+    if (ctl_decode_note(body, head->length, &note) != 0)
+        return -EBADMSG;
+    event->type = BIOXEN_EVENT_AGAIN;
+    event->vm = note.vm;
+    event->restarts = note.number;
+    return 0;
+}
+
 /* Returns 1 with an event, 0 when that was a part of one, or -errno. */
 static int read_event(bioxen_manager *manager, const struct ctl_head *head, const char *body,
                       struct bioxen_event *event, struct bx_error *err)
@@ -355,7 +363,9 @@ static int read_event(bioxen_manager *manager, const struct ctl_head *head, cons
     case CTL_ANSWER:
     case CTL_CHANGE: return read_answer(manager, head, body, event, err);
     case CTL_OUTPUT: rc = read_output(head, body, event); break;
-    case CTL_DEATH: rc = read_death(manager, head, body, event); break;
+    case CTL_DEATH:
+    case CTL_ENDED: rc = read_death(manager, head, body, event); break;
+    case CTL_AGAIN: rc = read_again(head, body, event); break;
     case CTL_NEED: rc = read_need(head, body, event); break;
     case CTL_ATTACHED: rc = read_attached(manager, head, body, event); break;
     case CTL_STATISTICS: rc = read_stats(head, body, event); break;

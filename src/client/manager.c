@@ -38,6 +38,7 @@ static void manager_free(bioxen_manager *manager)
     bioxen_answer_free(manager->shown);
     modules_fini(&manager->modules);
     record_fini(&manager->record);
+    bx_text_fini(&manager->death.why);
     free(manager);
 }
 

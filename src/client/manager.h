@@ -24,6 +24,7 @@ struct bioxen_manager {
     struct kept_frame *kept, *last_kept; /* events that came before a reply, oldest first */
     struct bioxen_answer *coming, *shown; /* an answer of which not all is here; the last event's */
     struct record record;     /* of the last death event: its texts live until the next */
+    struct death_frame death; /* likewise */
     int frame_fd;             /* came with the last message; -1 */
     char frame[BX_FRAME_MAX]; /* the last message: an event's bytes point into it */
 };

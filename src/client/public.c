@@ -34,6 +34,15 @@ void bioxen_config_init(struct bioxen_config *config)
         .output_limit = BX_DEFAULT_OUTPUT,
         .chunk_name = "=?",
         .module_dir = -1,
+        .restart = {
+            .delay_ms = BX_DEFAULT_RESTART_DELAY_MS,
+            .factor_milli = BX_DEFAULT_RESTART_FACTOR,
+            .max_delay_ms = BX_DEFAULT_RESTART_MAX_DELAY_MS,
+            .jitter_ppm = BX_DEFAULT_RESTART_JITTER_PPM,
+            .max = BX_DEFAULT_RESTART_MAX,
+            .within_ms = BX_DEFAULT_RESTART_WITHIN_MS,
+            .reset_after_ms = BX_DEFAULT_RESTART_RESET_MS,
+        },
     };
 }
 
@@ -75,6 +84,16 @@ int public_spec(const struct bioxen_config *config, struct vm_spec *spec, int *f
         .network = (uint32_t)config->network,
         .serve = (uint32_t)config->serve,
         .only = config->only != 0,
+        .restart = {
+            .policy = (uint32_t)config->restart.policy,
+            .delay_ms = config->restart.delay_ms,
+            .factor_milli = config->restart.factor_milli,
+            .max_delay_ms = config->restart.max_delay_ms,
+            .jitter_ppm = config->restart.jitter_ppm,
+            .max = config->restart.max,
+            .within_ms = config->restart.within_ms,
+            .reset_after_ms = config->restart.reset_after_ms,
+        },
     };
     int rc = copy_name(spec->name, sizeof spec->name, config->name, "VM name", err);
     return rc == 0 ? copy_mounts(config, spec, fds, err) : rc;

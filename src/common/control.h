@@ -50,13 +50,15 @@ enum ctl_type {
     CTL_CREATED = 64,  /* {vm}: it runs */
     CTL_ERROR = 65,    /* {code: errno, text} */
     CTL_OUTPUT = 66,   /* struct ctl_output, then the bytes */
-    CTL_DEATH = 67,    /* {vm, record} */
+    CTL_DEATH = 67,    /* struct death_frame and the record; wait_us is 0. Nothing follows */
     CTL_NEED = 68,     /* {vm, text: the module's name}: one at a time for each VM */
     CTL_ATTACHED = 69, /* {vm, number: the session}; one descriptor: the session's stream socket, non-blocking */
     CTL_STATISTICS = 70, /* struct ctl_statistics */
     CTL_NETWORKED = 73, /* {vm, number: its address, IPv4, host order} */
     CTL_CHECK_PART = 71, /* a piece of what was found out about a topology file; all pieces are one MessagePack map */
     CTL_CHECKED = 72,    /* the last piece */
+    CTL_ENDED = 75,      /* as CTL_DEATH: it is started again after wait_us */
+    CTL_AGAIN = 76,      /* {vm, number: how often}: it runs again */
     CTL_DONE = 74,       /* {}: what was asked for was done */
     CTL_ANSWER_PART = 80, /* a piece of an answer; all pieces are one MessagePack value */
     CTL_ANSWER = 81,      /* the last piece */

@@ -38,6 +38,15 @@
 #define BX_DEFAULT_TMP_BYTES (16ull * 1024 * 1024)     /* scratch /tmp of profile full */
 #define BX_DEFAULT_TMP_INODES 4096u
 
+/* Of a VM that is restarted. */
+#define BX_DEFAULT_RESTART_DELAY_MS     100u
+#define BX_DEFAULT_RESTART_FACTOR       2000u   /* thousandths */
+#define BX_DEFAULT_RESTART_MAX_DELAY_MS 30000u
+#define BX_DEFAULT_RESTART_JITTER_PPM   250000u
+#define BX_DEFAULT_RESTART_MAX          5u
+#define BX_DEFAULT_RESTART_WITHIN_MS    60000u
+#define BX_DEFAULT_RESTART_RESET_MS     10000u
+
 /*
  * Ranges of what a client may ask; the jailer checks them again. A pebibyte, and a year, are far from
  * overflow in sums and in ns.
@@ -47,6 +56,11 @@
 #define BX_CPUS_MILLI_MIN 10u      /* the kernel's smallest CPU quota: 1 ms of a 100 ms period */
 #define BX_CPUS_MILLI_MAX 1000000u
 #define BX_PIDS_MAX 4194304u       /* the kernel's PID_MAX_LIMIT */
+
+/* Restarts: a day between two of them; a hundred times as long with each; as many as fit into some MiB to count. */
+#define BX_RESTART_DELAY_MAX_MS (24ull * 3600 * 1000)
+#define BX_RESTART_FACTOR_MAX   100000u /* thousandths */
+#define BX_RESTARTS_MAX         1000000u
 
 /* How a wire may behave. A kilobit a second moves a packet in 12 s; the kernel's queues hold what a minute delays. */
 #define BX_RATE_MIN 1000ull              /* bits a second */

@@ -84,3 +84,30 @@ int record_unpack(const msgpack_object *map, struct record *out)
     int rc = bx_fields_unpack(map, record_fields, COUNT(record_fields), out, extra);
     return rc == 0 ? unpack_limits(bx_map_find(map, "limits"), out) : rc;
 }
+
+/* ---- a death as it is told ---- */
+
+static const struct bx_field frame_fields[] = {
+    BX_FIELD(struct death_frame, vm, BX_FIELD_U32, UINT32_MAX),
+    BX_FIELD(struct death_frame, wait_us, BX_FIELD_U64, UINT64_MAX),
+    BX_FIELD(struct death_frame, why, BX_FIELD_TEXT, BX_MESSAGE_MAX),
+};
+
+void death_frame_pack(msgpack_packer *packer, const struct death_frame *frame, const struct record *record)
+{
+    msgpack_pack_map(packer, COUNT(frame_fields) + 1);
+    bx_fields_pack(packer, frame_fields, COUNT(frame_fields), frame);
+    msgpack_pack_str(packer, 6);
+    msgpack_pack_str_body(packer, "record", 6);
+    record_pack(packer, record);
+}
+
+int death_frame_unpack(const msgpack_object *map, struct death_frame *frame, struct record *record)
+{
+    static const char *const extra[] = {"record", NULL};
+    const msgpack_object *packed = bx_map_find(map, "record");
+    if (packed == NULL)
+        return -EBADMSG;
+    int rc = bx_fields_unpack(map, frame_fields, COUNT(frame_fields), frame, extra);
+    return rc == 0 ? record_unpack(packed, record) : rc;
+}

@@ -59,4 +59,16 @@ void record_pack(msgpack_packer *packer, const struct record *record);
 /* Reads into a zeroed record. Returns 0, -EBADMSG or -ENOMEM; call record_fini in each case. */
 int record_unpack(const msgpack_object *map, struct record *out);
 
+/* What goes beside the record where it is told (CTL_DEATH, CTL_ENDED). */
+struct death_frame {
+    uint32_t vm;
+    uint64_t wait_us;   /* until it is started again */
+    struct bx_text why; /* why it is not, or is no more; empty when nothing is to be said of that */
+};
+
+void death_frame_pack(msgpack_packer *packer, const struct death_frame *frame, const struct record *record);
+
+/* Reads into a zeroed frame, whose text is the caller's to free, and a zeroed record. Returns as record_unpack. */
+int death_frame_unpack(const msgpack_object *map, struct death_frame *frame, struct record *record);
+
 #endif

@@ -22,6 +22,14 @@ static const struct bx_field spec_fields[] = {
     BX_FIELD(struct vm_spec, network, BX_FIELD_U32, VM_NETWORK_LATE),
     BX_FIELD(struct vm_spec, serve, BX_FIELD_U32, LW_RUN),
     BX_FIELD(struct vm_spec, only, BX_FIELD_U32, 1),
+    BX_FIELD(struct vm_spec, restart.policy, BX_FIELD_U32, VM_RESTART_ALWAYS),
+    BX_FIELD(struct vm_spec, restart.delay_ms, BX_FIELD_U64, UINT64_MAX),
+    BX_FIELD(struct vm_spec, restart.factor_milli, BX_FIELD_U32, UINT32_MAX),
+    BX_FIELD(struct vm_spec, restart.max_delay_ms, BX_FIELD_U64, UINT64_MAX),
+    BX_FIELD(struct vm_spec, restart.jitter_ppm, BX_FIELD_U32, UINT32_MAX),
+    BX_FIELD(struct vm_spec, restart.max, BX_FIELD_U32, UINT32_MAX),
+    BX_FIELD(struct vm_spec, restart.within_ms, BX_FIELD_U64, UINT64_MAX),
+    BX_FIELD(struct vm_spec, restart.reset_after_ms, BX_FIELD_U64, UINT64_MAX),
 };
 
 static const struct bx_field mount_fields[] = {
@@ -66,6 +74,26 @@ static int check_mounts(const struct vm_spec *spec, struct bx_error *err)
     return rc;
 }
 
+static int check_restart(const struct vm_restart *restart, struct bx_error *err)
+{
+    if (restart->policy == VM_RESTART_NEVER)
+        return 0;
+    int rc = check_range(err, "restart: delay (ms)", restart->delay_ms, 0, BX_RESTART_DELAY_MAX_MS);
+    if (rc == 0)
+        rc = check_range(err, "restart: factor (thousandths)", restart->factor_milli, 1000, BX_RESTART_FACTOR_MAX);
+    if (rc == 0)
+        rc = check_range(err, "restart: max_delay (ms)", restart->max_delay_ms, 0, BX_RESTART_DELAY_MAX_MS);
+    if (rc == 0)
+        rc = check_range(err, "restart: jitter (millionths)", restart->jitter_ppm, 0, 1000000);
+    if (rc == 0)
+        rc = check_range(err, "restart: max", restart->max, 0, BX_RESTARTS_MAX);
+    if (rc == 0)
+        rc = check_range(err, "restart: within (ms)", restart->within_ms, 1, BX_TIME_MAX_MS);
+    if (rc == 0)
+        rc = check_range(err, "restart: reset_after (ms)", restart->reset_after_ms, 0, BX_TIME_MAX_MS);
+    return rc;
+}
+
 int vm_spec_check(const struct vm_spec *spec, struct bx_error *err)
 {
     if (!bx_name_sound(spec->name))
@@ -88,6 +116,8 @@ int vm_spec_check(const struct vm_spec *spec, struct bx_error *err)
         rc = check_range(err, "network", spec->network, VM_NETWORK_NONE, VM_NETWORK_LATE);
     if (rc == 0)
         rc = check_range(err, "serve", spec->serve, LW_RUN_ONCE, LW_RUN);
+    if (rc == 0)
+        rc = check_restart(&spec->restart, err);
     return rc == 0 ? check_mounts(spec, err) : rc;
 }
 

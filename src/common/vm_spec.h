@@ -22,6 +22,20 @@ struct vm_spec_mount {
     uint32_t writable;
 };
 
+enum vm_restart_policy { VM_RESTART_NEVER, VM_RESTART_ON_FAILURE, VM_RESTART_ALWAYS };
+
+/* When it is started again, after what wait, and how often at most. */
+struct vm_restart {
+    uint32_t policy;       /* enum vm_restart_policy */
+    uint64_t delay_ms;     /* the first wait; each further one is factor_milli thousandths of the one before */
+    uint32_t factor_milli;
+    uint64_t max_delay_ms; /* no wait is longer */
+    uint32_t jitter_ppm;   /* each is longer or shorter by at most that share */
+    uint32_t max;          /* restarts within a time of within_ms */
+    uint64_t within_ms;
+    uint64_t reset_after_ms; /* after so long a ready life the wait is the first one again */
+};
+
 struct vm_spec {
     char name[BX_NAME_MAX + 1];
     uint32_t profile;      /* enum jw_profile */
@@ -35,6 +49,7 @@ struct vm_spec {
     uint32_t network;      /* enum vm_network */
     uint32_t serve;        /* enum lw_mode: when it serves sessions */
     uint32_t only;         /* no other VM follows: after its death the jailer is let go */
+    struct vm_restart restart;
     uint32_t mount_count;
     struct vm_spec_mount mounts[BX_MOUNTS_MAX];
 };

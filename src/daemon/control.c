@@ -118,7 +118,7 @@ static struct vm *find_living(const struct request *request, struct ctl_note *no
         return NULL;
     }
     struct vm *vm = find_vm(request, note);
-    if (vm != NULL && vm->state != VM_SPAWNING)
+    if (vm != NULL && vm->state != VM_SPAWNING && vm->state != VM_RESTING)
         return vm;
     struct bx_error err = {0};
     bx_fail(&err, ESRCH, "there is no VM %u, or no longer", note->vm);

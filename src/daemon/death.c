@@ -13,6 +13,7 @@
 
 #include "common/control.h"
 #include "common/lifeline.h"
+#include "again.h"
 #include "manager.h"
 #include "syscall_names.h"
 #include "vm.h"
@@ -176,8 +177,13 @@ void death_describe(struct vm *vm, struct record *record)
     record->cpu_us = vm->death.cpu_us;
     record->memory_peak = vm->death.memory_peak;
     record->output_bytes = vm->output_bytes;
+    record->restarts = again_count(vm);
     describe_limits(vm, record);
-    if (vm->lost) {
+    if (vm->refusal.bytes != NULL) {
+        set(record, RECORD_INTERNAL, STATUS_INTERNAL);
+        record->error = vm->refusal;
+        vm->refusal = (struct bx_text){0};
+    } else if (vm->lost) {
         set(record, RECORD_INTERNAL, STATUS_INTERNAL);
         explain(record, "the jailer ended unexpectedly; it took its VMs with it");
     } else if (vm->death.wait_code == CLD_EXITED) {
@@ -188,23 +194,18 @@ void death_describe(struct vm *vm, struct record *record)
 }
 
 /* A record is far smaller than a frame: its texts are bounded by BX_MESSAGE_MAX each. */
-void death_report(const struct vm *vm, const struct record *record)
+void death_send(const struct vm *vm, enum ctl_type type, const struct record *record, const char *why, uint64_t wait_us)
 {
     msgpack_sbuffer body;
     if (vm->client == NULL)
         return;
     msgpack_sbuffer_init(&body);
-    struct ctl_head head = {CTL_MAGIC, CTL_DEATH, 0, 0};
+    struct ctl_head head = {CTL_MAGIC, type, 0, 0};
     msgpack_sbuffer_write(&body, (const char *)&head, sizeof head);
     msgpack_packer packer;
     msgpack_packer_init(&packer, &body, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 2);
-    msgpack_pack_str(&packer, 2);
-    msgpack_pack_str_body(&packer, "vm", 2);
-    msgpack_pack_uint32(&packer, vm->id);
-    msgpack_pack_str(&packer, 6);
-    msgpack_pack_str_body(&packer, "record", 6);
-    record_pack(&packer, record);
+    const struct death_frame frame = {vm->id, wait_us, {(char *)(uintptr_t)why, (uint32_t)strlen(why)}};
+    death_frame_pack(&packer, &frame, record);
     head.length = (uint32_t)(body.size - sizeof head);
     memcpy(body.data, &head, sizeof head);
     client_send(vm->client, body.data, body.size);

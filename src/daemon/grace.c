@@ -10,10 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "common/clock.h"
+#include "common/timer.h"
 #include "manager.h"
 #include "streams.h"
 #include "vm.h"
@@ -68,25 +67,8 @@ static void end_vm(struct vm *vm)
 static void on_grace(struct bx_source *source, uint32_t events)
 {
     (void)events;
-    struct vm *vm = ((struct vm_source *)source)->vm;
-    uint64_t count;
-    if (read(source->fd, &count, sizeof count) != sizeof count)
-        return; /* it was set anew meanwhile */
-    end_vm(vm);
-}
-
-static int open_timer(struct vm *vm)
-{
-    if (vm->grace.source.fd >= 0)
-        return 0;
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    vm->grace.source.on_ready = on_grace;
-    int rc = bx_loop_add(&vm->manager->loop, &vm->grace.source, fd, EPOLLIN);
-    if (rc != 0)
-        close(fd);
-    return rc;
+    if (bx_timer_is_due(source))
+        end_vm(((struct vm_source *)source)->vm);
 }
 
 void grace_arm(struct vm *vm)
@@ -95,13 +77,9 @@ void grace_arm(struct vm *vm)
     uint64_t due = first_due(vm, &index);
     if (vm->stop_asked && vm->stop_due_us < due)
         due = vm->stop_due_us;
-    struct itimerspec when = {0};
-    if (due != UINT64_MAX) {
-        when.it_value.tv_sec = (time_t)(due / 1000000);
-        when.it_value.tv_nsec = (long)(due % 1000000) * 1000 + 1; /* never zero, which would disarm it */
-    }
+    vm->grace.source.on_ready = on_grace;
     /* A clock that cannot be set is a grace that nobody ends: then there is none. */
-    if (open_timer(vm) != 0 || timerfd_settime(vm->grace.source.fd, TFD_TIMER_ABSTIME, &when, NULL) != 0)
+    if (bx_timer_set(&vm->manager->loop, &vm->grace.source, due) != 0)
         vm_kill(vm, VM_KILL_INTERNAL, SIGKILL);
 }
 

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/chance.h"
 #include "common/clock.h"
 #include "common/lifeline.h"
 #include "common/memfd.h"
 #include "common/socket.h"
+#include "common/timer.h"
 #include "fleet.h"
 #include "follow.h"
 #include "listing.h"
@@ -25,7 +27,7 @@ const char *instance_state_name(enum instance_state state)
     static const char *const names[] = {
         [INSTANCE_WAITING] = "waiting",   [INSTANCE_STARTING] = "starting", [INSTANCE_RUNNING] = "running",
         [INSTANCE_STOPPING] = "stopping", [INSTANCE_ENDED] = "ended",       [INSTANCE_STOPPED] = "stopped",
-        [INSTANCE_FAILED] = "failed",
+        [INSTANCE_FAILED] = "failed",     [INSTANCE_BACKOFF] = "backoff",
     };
     return names[state];
 }
@@ -79,6 +81,7 @@ struct instance *instance_new(struct fleet *fleet, struct bundle *bundle, uint32
         return NULL;
     }
     instance->fleet = fleet;
+    instance->backoff = (struct instance_timer){{.fd = -1}, instance};
     instance->number = manager_next_number(manager);
     strncpy(instance->name, bundle->topology->instances[index].name, BX_NAME_MAX);
     belong(instance, bundle, index);
@@ -99,6 +102,12 @@ int instance_rebind(struct instance *instance, struct bundle *bundle, uint32_t i
     return update_net(instance, err);
 }
 
+/* For its next life. */
+static void stop_waiting(struct instance *instance)
+{
+    bx_loop_close(&instance->fleet->manager->loop, &instance->backoff.source);
+}
+
 static void refuse_waiters(struct instance *instance, int code, const char *why)
 {
     while (instance->waiters != NULL) {
@@ -116,6 +125,8 @@ void instance_free(struct instance *instance)
     refuse_waiters(instance, ENOENT, "the VM has been removed");
     follow_removed(instance);
     drop_net(instance);
+    stop_waiting(instance);
+    restart_forget(&instance->history);
     HASH_DEL(fleet->manager->fleets.instances, instance);
     HASH_DELETE(in_fleet, fleet->instances, instance);
     bundle_leave(instance->bundle);
@@ -222,8 +233,9 @@ static int start_vm(struct instance *instance, int program, struct bx_error *err
     return rc;
 }
 
-int instance_start(struct instance *instance, struct bx_error *err)
+static int begin_life(struct instance *instance, struct bx_error *err)
 {
+    stop_waiting(instance);
     int program = bundle_open_program(instance->bundle, instance->entry, err);
     if (program < 0)
         return program;
@@ -238,6 +250,13 @@ int instance_start(struct instance *instance, struct bx_error *err)
     instance->net_made = instance->net_made || instance->net != NULL;
     set_why(instance, rc == 0 ? NULL : err->text);
     return rc;
+}
+
+int instance_start(struct instance *instance, struct bx_error *err)
+{
+    restart_forget(&instance->history);
+    instance->returning = false;
+    return begin_life(instance, err);
 }
 
 void instance_stop(struct instance *instance, uint32_t grace_ms, bool kill)
@@ -258,8 +277,10 @@ void instance_want(struct instance *instance, bool up, uint32_t grace_ms)
     struct bx_error err = {0};
     instance->wanted = up;
     instance->again = up && instance->vm != NULL;
-    if (!up && instance->vm == NULL && instance->state != INSTANCE_WAITING)
+    if (!up && instance->vm == NULL && instance->state != INSTANCE_WAITING) {
+        stop_waiting(instance);
         instance->state = INSTANCE_STOPPED;
+    }
     if (!up)
         instance_stop(instance, grace_ms, false);
     else if (instance->vm == NULL && instance_start(instance, &err) != 0)
@@ -273,6 +294,7 @@ static void become_ready(struct instance *instance)
     if (instance->ready || instance->state != INSTANCE_RUNNING)
         return;
     instance->ready = true;
+    instance->ready_us = bx_now_us();
     feed_say("ready", instance->fleet, instance);
     rollout_look(instance);
 }
@@ -288,6 +310,7 @@ static uint64_t ports_awaited(const struct topology_vm *entry)
 
 void instance_on_started(struct instance *instance)
 {
+    instance->returning = false;
     if (instance->state == INSTANCE_STARTING)
         instance->state = INSTANCE_RUNNING;
     feed_say("start", instance->fleet, instance);
@@ -297,8 +320,24 @@ void instance_on_started(struct instance *instance)
         become_ready(instance);
 }
 
+/* A restart that could not be is an end like others. */
+static void end_without_life(struct instance *instance, const char *why)
+{
+    struct record record = {.outcome = RECORD_INTERNAL, .exit_code = 125};
+    memcpy(record.name, instance->name, sizeof record.name);
+    bx_text_set(&record.error, why, strlen(why)); /* without memory the record stands without the text */
+    instance->wanted = true;
+    instance->returning = false;
+    instance_on_ended(instance, &record);
+    record_fini(&record);
+}
+
 void instance_on_failed(struct instance *instance, int code, const char *why)
 {
+    if (instance->returning) {
+        end_without_life(instance, why);
+        return;
+    }
     instance->vm = NULL;
     instance->state = INSTANCE_FAILED;
     set_why(instance, why);
@@ -376,24 +415,80 @@ static void keep_death(struct instance *instance, const struct record *record)
 static void say_death(const struct instance *instance)
 {
     struct answer event;
-    feed_begin(&event, "death", instance->fleet, instance, 2);
+    feed_begin(&event, "death", instance->fleet, instance, 4);
     answer_put_text(&event, "state", instance_state_name(instance->state));
+    answer_put_text(&event, "why", instance->why);
+    answer_put_number(&event, "wait_us", instance->state == INSTANCE_BACKOFF ? instance->wait_us : 0);
     answer_text(&event, "record");
     answer_bytes(&event, instance->death.record, instance->death.length);
     feed_end(&event, instance->fleet);
 }
 
+/* ---- restarts ---- */
+
+static void on_backoff_over(struct bx_source *source, uint32_t events)
+{
+    (void)events;
+    struct instance *instance = ((struct instance_timer *)source)->instance;
+    struct bx_error err = {0};
+    stop_waiting(instance);
+    if (instance->fleet->rollout != NULL && instance->doomed) { /* it is to be gone, or another one */
+        instance->state = INSTANCE_STOPPED;
+        return;
+    }
+    instance->restarts++;
+    instance->returning = true;
+    if (begin_life(instance, &err) != 0)
+        end_without_life(instance, err.text);
+}
+
+static void wait_for_restart(struct instance *instance, uint64_t wait_us)
+{
+    struct manager *manager = instance->fleet->manager;
+    instance->backoff.source.on_ready = on_backoff_over;
+    instance->wait_us = wait_us;
+    instance->state = INSTANCE_BACKOFF;
+    if (bx_timer_set(&manager->loop, &instance->backoff.source, bx_now_us() + wait_us) == 0)
+        return;
+    instance->state = INSTANCE_FAILED;
+    set_why(instance, "the orchestrator has no descriptor left to wait for its restart");
+}
+
+/* It has ended by itself: what does its policy want? Without a jailer nothing can be started. */
+static void decide(struct instance *instance, const struct record *record, uint64_t ready_us)
+{
+    struct restart_decision decision;
+    struct restart_end end = {(enum record_outcome)record->outcome, record->exit_code, ready_us};
+    if (instance->fleet->manager->jailer.source.fd < 0)
+        return;
+    restart_decide(&instance_entry(instance)->restart, &instance->history, &end, bx_now_us(), bx_chance(), &decision);
+    if (decision.verdict == RESTART_AGAIN)
+        wait_for_restart(instance, decision.wait_us);
+    if (decision.verdict != RESTART_GIVE_UP)
+        return;
+    instance->state = INSTANCE_FAILED;
+    set_why(instance, decision.reason);
+}
+
 void instance_on_ended(struct instance *instance, const struct record *record)
 {
     struct bx_error err = {0};
+    struct record told = *record; /* its texts are borrowed */
     bool again = instance->again;
+    uint64_t ready_us = instance->ready ? bx_now_us() - instance->ready_us : 0;
+    told.restarts = instance->restarts;
     instance->vm = NULL;
     instance->ready = false;
     instance->state = instance->wanted && !again ? INSTANCE_ENDED : INSTANCE_STOPPED;
-    keep_death(instance, record);
+    set_why(instance, NULL);
+    if (instance->state == INSTANCE_ENDED)
+        decide(instance, &told, ready_us);
+    keep_death(instance, &told);
     if (instance->death.record != NULL)
         say_death(instance);
     look_at_waiters(instance);
+    if (instance->state == INSTANCE_FAILED)
+        refuse_waiters(instance, ECHILD, instance->why != NULL ? instance->why : "it was given up");
     if (again && instance_start(instance, &err) != 0)
         instance_on_failed(instance, err.code, err.text);
     instance->restarts += again;

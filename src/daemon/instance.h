@@ -13,7 +13,9 @@
 #include "client.h"
 #include "common/jail_wire.h"
 #include "common/record.h"
+#include "common/loop.h"
 #include "logs.h"
+#include "restart.h"
 
 struct fleet;
 struct follow_tail;
@@ -29,7 +31,8 @@ enum instance_state {
     INSTANCE_STOPPING, /* asked to end, or killed */
     INSTANCE_ENDED,    /* by itself */
     INSTANCE_STOPPED,  /* because somebody wanted that */
-    INSTANCE_FAILED,   /* it could not be started */
+    INSTANCE_FAILED,   /* it could not be started, or its restart policy has given it up */
+    INSTANCE_BACKOFF,  /* it has ended, and will be started again */
 };
 
 /* A client that waits until a VM is up, or down. */
@@ -45,6 +48,12 @@ struct instance_death {
     char *record;
     uint32_t length;
     uint32_t outcome, exit_code;
+};
+
+/* The wait before a restart, and the way back to the VM. */
+struct instance_timer {
+    struct bx_source source;
+    struct instance *instance;
 };
 
 struct instance {
@@ -66,7 +75,12 @@ struct instance {
     uint64_t ports_heard; /* a set: which of its server's ports listen */
     uint32_t restarts;
     uint64_t started_us; /* CLOCK_MONOTONIC, of this life */
+    uint64_t ready_us;   /* likewise: since when it is ready */
     char *why;           /* FAILED: what was said */
+    struct restart_history history;
+    struct instance_timer backoff;
+    uint64_t wait_us;    /* BACKOFF: how long it waits */
+    bool returning;      /* this life is a restart by its policy, and has not begun yet */
     struct instance_death death;
     struct log log;
     struct follow_tail *tails;
@@ -98,7 +112,7 @@ void instance_free(struct instance *instance);
 /* The one of that number, or NULL. */
 struct instance *instance_find(struct manager *manager, uint32_t number);
 
-/* One life: asks for the process. What becomes of it comes as instance_on_*. Returns 0 or -errno. */
+/* The first of new lives: asks for the process. What becomes of it comes as instance_on_*. Returns 0 or -errno. */
 int instance_start(struct instance *instance, struct bx_error *err);
 
 /* Asks for its end, if it lives; `kill`: at once. */

@@ -76,7 +76,7 @@ static bool same_network(const struct topology_vm *a, const struct topology_vm *
     return true;
 }
 
-static bool same_restart(const struct topology_restart *a, const struct topology_restart *b)
+static bool same_restart(const struct vm_restart *a, const struct vm_restart *b)
 {
     return a->policy == b->policy && a->delay_ms == b->delay_ms && a->max_delay_ms == b->max_delay_ms &&
            a->within_ms == b->within_ms && a->reset_after_ms == b->reset_after_ms &&

@@ -133,21 +133,3 @@ const char *topology_peer_name(struct topology *topology, struct topology_peer p
     const char *name = topology->vms[peer.vm].name;
     return peer.replica == 0 ? name : arena_format(&topology->arena, "%s-%u", name, peer.replica);
 }
-
-uint64_t topology_restart_time(const struct topology_restart *restart)
-{
-    /* The first restart starts the clock; `max` more are one too many. */
-    unsigned __int128 wait = restart->delay_ms, total = 0;
-    for (uint32_t i = 0; i < restart->max; i++) {
-        wait = wait * restart->factor_milli / 1000;
-        if (wait >= restart->max_delay_ms) { /* from here on all are equal */
-            total += (unsigned __int128)restart->max_delay_ms * (restart->max - i);
-            break;
-        }
-        if (wait == 0)
-            break;
-        total += wait;
-    }
-    total = total * (1000000 - restart->jitter_ppm) / 1000000;
-    return total > UINT64_MAX ? UINT64_MAX : (uint64_t)total;
-}

@@ -50,15 +50,6 @@ struct topology_depend {
     struct mark mark;
 };
 
-enum topology_policy { TOPOLOGY_NEVER, TOPOLOGY_ON_FAILURE, TOPOLOGY_ALWAYS };
-struct topology_restart {
-    enum topology_policy policy;
-    uint64_t delay_ms, max_delay_ms, within_ms, reset_after_ms;
-    uint32_t factor_milli;
-    uint32_t jitter_ppm;
-    uint32_t max;
-};
-
 struct topology_health {
     uint32_t program; /* TOPOLOGY_NONE: there is no check */
     uint64_t every_ms, timeout_ms, start_period_ms;
@@ -95,7 +86,7 @@ struct topology_vm {
     uint32_t env_count;
     bool networked;
     const char *report; /* NULL when none was asked */
-    struct topology_restart restart;
+    struct vm_restart restart;
     struct topology_health health;
     uint64_t watchdog_ms;        /* 0 is none */
     struct topology_port *ports; /* of server, then the one of p2p */
@@ -198,11 +189,5 @@ uint32_t topology_instances_of(const struct topology *topology, struct topology_
 
 /* "caller", or "caller-2" for one replica; in the arena. */
 const char *topology_peer_name(struct topology *topology, struct topology_peer peer);
-
-/*
- * The shortest time from the first restart to the one that is too many, in ms, of a VM that dies at once, chance on
- * its side: when that is longer than `within`, the limit is out of reach.
- */
-uint64_t topology_restart_time(const struct topology_restart *restart);
 
 #endif

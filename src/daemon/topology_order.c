@@ -17,7 +17,7 @@ static void check_condition(struct builder *builder, const struct topology_vm *v
     if (depend->condition == TOPOLOGY_HEALTHY && on->health.program == TOPOLOGY_NONE)
         refuse(builder, depend->mark, "give it a 'health', or wait until it is ready", vm,
                arena_format(arena, "'%s' has no health check, so it is never healthy", on->name));
-    if (depend->condition == TOPOLOGY_COMPLETED && on->restart.policy == TOPOLOGY_ALWAYS)
+    if (depend->condition == TOPOLOGY_COMPLETED && on->restart.policy == VM_RESTART_ALWAYS)
         refuse(builder, depend->mark, "wait until it is ready, or give it 'restart: on-failure'", vm,
                arena_format(arena, "'%s' is always restarted, so it never completes", on->name));
 }

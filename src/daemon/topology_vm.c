@@ -3,6 +3,7 @@
 
 #include "common/jail_wire.h"
 #include "common/names.h"
+#include "restart.h"
 #include "topology_parts.h"
 
 static struct diags *diags_of(struct builder *builder)
@@ -210,16 +211,16 @@ static uint64_t restart_number(const struct tree_node *map, const char *key)
     return builder_number(map, SCHEMA_RESTART, key);
 }
 
-/* The limit of `max` restarts `within` a time that the waits alone use up would never be met. */
+/* A limit of `max` restarts `within` a time that the waits alone use up does not stop what it is there for. */
 static void check_restart(struct builder *builder, const struct topology_vm *vm, const struct tree_node *node)
 {
-    const struct topology_restart *restart = &vm->restart;
+    const struct vm_restart *restart = &vm->restart;
     char needs[SCHEMA_VALUE_MAX], within[SCHEMA_VALUE_MAX];
-    uint64_t time = topology_restart_time(restart);
-    if (restart->policy == TOPOLOGY_NEVER || time <= restart->within_ms)
+    uint64_t time_ms = (restart_shortest_us(restart) + 999) / 1000;
+    if (restart->policy == VM_RESTART_NEVER || time_ms <= restart->within_ms)
         return;
     const struct tree_node *max = builder_get(node, "max"), *window = builder_get(node, "within");
-    schema_format(SCHEMA_TIME, time, needs);
+    schema_format(SCHEMA_TIME, time_ms, needs);
     schema_format(SCHEMA_TIME, restart->within_ms, within);
     diag_warning(
         diags_of(builder),
@@ -227,16 +228,16 @@ static void check_restart(struct builder *builder, const struct topology_vm *vm,
         : window != NULL ? window->mark
                          : node->mark,
         arena_format(arena_of(builder), "make 'within' longer than %s, or 'max' or 'max_delay' smaller", needs),
-        "vms.%s: the limit of %u restarts within %s is never met: the waits between them take %s", vm->name,
-        restart->max, within, needs);
+        "vms.%s: the limit of %u restarts within %s is never met by a VM that dies at once: the waits between them "
+        "take %s", vm->name, restart->max, within, needs);
 }
 
 static void build_restart(struct builder *builder, struct topology_vm *vm, const struct tree_node *own)
 {
     const struct tree_node *node = get(builder, own, "restart");
     const struct tree_node *map = node != NULL && node->kind == TREE_MAP ? node : NULL;
-    vm->restart = (struct topology_restart){
-        .policy = (enum topology_policy)(map != NULL ? restart_number(map, "policy") : number(builder, own, "restart")),
+    vm->restart = (struct vm_restart){
+        .policy = (uint32_t)(map != NULL ? restart_number(map, "policy") : number(builder, own, "restart")),
         .delay_ms = restart_number(map, "delay"),
         .factor_milli = (uint32_t)restart_number(map, "factor"),
         .max_delay_ms = restart_number(map, "max_delay"),

@@ -52,12 +52,11 @@ static int check_keys(const struct topology *topology, struct bx_error *err)
 {
     for (uint32_t i = 0; i < topology->vm_count; i++) {
         const struct topology_vm *vm = &topology->vms[i];
-        const char *key = vm->restart.policy != TOPOLOGY_NEVER       ? "restart"
-                          : vm->health.program != TOPOLOGY_NONE      ? "health"
-                          : vm->watchdog_ms != 0                     ? "watchdog"
-                          : vm->publish_count > 0                    ? "publish"
-                          : vm->report != NULL                       ? "report"
-                                                                     : NULL;
+        const char *key = vm->health.program != TOPOLOGY_NONE ? "health"
+                          : vm->watchdog_ms != 0              ? "watchdog"
+                          : vm->publish_count > 0             ? "publish"
+                          : vm->report != NULL                ? "report"
+                                                              : NULL;
         if (key != NULL)
             return bx_fail(err, ENOTSUP, "line %u: vms.%s: this version of bioxen cannot do '%s' yet: leave it out",
                            vm->mark.line, vm->name, key);

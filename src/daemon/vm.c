@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/lifeline.h"
 #include "common/socket.h"
+#include "again.h"
 #include "death.h"
 #include "grace.h"
 #include "manager.h"
@@ -32,24 +33,40 @@ uint64_t vm_heap_ceiling(uint64_t memory)
 /* ---- actions ---- */
 
 /* The topology hears of it last: it may want the next life at once, and that has the same number. */
-static void finish(struct vm *vm)
+static void remove_for_good(struct vm *vm, struct record *record)
 {
-    struct record record = {0};
-    struct instance *instance = vm->instance;
-    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : bx_now_us();
-    if (vm->state == VM_SPAWNING) /* lost before it was made: the create has had no reply yet */
-        client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
-    stats_refuse(vm);
-    death_describe(vm, &record);
-    death_report(vm, &record);
     struct manager *manager = vm->manager;
+    struct instance *instance = vm->instance;
     bool only = vm->spec.only != 0;
     manager_remove(manager, vm);
     if (instance != NULL)
-        instance_on_ended(instance, &record);
-    record_fini(&record);
+        instance_on_ended(instance, record);
+    record_fini(record);
     if (only && manager->vms == NULL && manager->fleets.list == NULL)
         jailer_fini(&manager->jailer); /* it goes while the client still reads of the death */
+}
+
+static void finish(struct vm *vm)
+{
+    struct record record = {0};
+    const char *why;
+    vm->ended_us = vm->ended_us != 0 ? vm->ended_us : bx_now_us();
+    if (vm->state == VM_SPAWNING && again_count(vm) == 0) /* lost before it was made: the create has had no reply yet */
+        client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    stats_refuse(vm);
+    death_describe(vm, &record);
+    if (again_rest(vm, &record, &why)) {
+        vm->state = VM_RESTING;
+        return;
+    }
+    death_send(vm, CTL_DEATH, &record, why, 0);
+    remove_for_good(vm, &record);
+}
+
+void vm_refused(struct vm *vm, const char *why)
+{
+    bx_text_set(&vm->refusal, why, strlen(why)); /* without memory the record stands without the text */
+    finish(vm);
 }
 
 /* What it says is read from now on: nobody hears of a VM before the one who asked for it hears that it is there. */
@@ -57,7 +74,10 @@ static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 {
     vm->spawned = reply->u.spawned;
     network_spawned(vm);
-    client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    if (again_count(vm) == 0)
+        client_send_note(vm->client, CTL_CREATED, vm->request_id, vm->id, 0, "", 0);
+    else
+        client_send_note(vm->client, CTL_AGAIN, 0, vm->id, again_count(vm), "", 0);
     vm->state = vm->kill != VM_KILL_NONE ? VM_KILLED : vm->stop_asked ? VM_LEAVING : VM_RUNNING;
     if (streams_watch(vm) != 0)
         vm_kill(vm, VM_KILL_INTERNAL, SIGKILL);
@@ -68,6 +88,10 @@ static void act_spawned(struct vm *vm, const struct jw_reply *reply)
 static void act_failed(struct vm *vm, const struct jw_reply *reply)
 {
     const struct jw_failed *failed = &reply->u.failed;
+    if (again_count(vm) > 0) {
+        vm_refused(vm, failed->text);
+        return;
+    }
     client_send_note(vm->client, CTL_ERROR, vm->request_id, 0, (uint32_t)failed->code, failed->text,
                      strlen(failed->text));
     struct instance *instance = vm->instance;
@@ -125,6 +149,14 @@ static void act_drained(struct vm *vm, const struct jw_reply *reply)
     finish(vm);
 }
 
+static void act_end_rest(struct vm *vm, const struct jw_reply *reply)
+{
+    (void)reply;
+    struct record told = {0};
+    again_report_end(vm);
+    remove_for_good(vm, &told);
+}
+
 static void act_lost(struct vm *vm, const struct jw_reply *reply)
 {
     (void)reply;
@@ -145,6 +177,7 @@ static void (*const actions[VM_STATE_COUNT][VM_EVENT_COUNT])(struct vm *, const 
     [VM_LEAVING]  = {act_nothing, act_nothing, act_died,    act_nothing,     act_kill,       act_nothing, act_lost},
     [VM_KILLED]   = {act_nothing, act_nothing, act_died,    act_nothing,     act_nothing,    act_nothing, act_lost},
     [VM_DYING]    = {act_nothing, act_nothing, act_nothing, act_nothing,     act_nothing,    act_drained, act_nothing},
+    [VM_RESTING]  = {act_nothing, act_nothing, act_nothing, act_end_rest,    act_end_rest,   act_nothing, act_lost},
 };
 
 int vm_table_has(enum vm_state state, enum vm_event event)
@@ -159,6 +192,7 @@ void vm_event(struct vm *vm, enum vm_event event, const struct jw_reply *reply)
 
 void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal)
 {
+    vm->end_asked |= why == VM_KILL_ASKED || why == VM_KILL_STOP;
     if (vm->kill != VM_KILL_NONE || vm->state == VM_DYING)
         return;
     vm->kill = why;
@@ -169,6 +203,7 @@ void vm_kill(struct vm *vm, enum vm_kill why, uint32_t signal)
 void vm_stop(struct vm *vm, uint32_t grace_ms)
 {
     uint64_t due = grace_due(vm, grace_ms);
+    vm->end_asked = true;
     if (vm->state == VM_KILLED || vm->state == VM_DYING)
         return;
     if (vm->spec.serve == 0) { /* a script that runs once has nothing that would hear it */
@@ -206,6 +241,14 @@ struct vm *vm_new(struct manager *manager, uint32_t id)
     return vm;
 }
 
+static void forget_words(struct vm *vm)
+{
+    bx_text_fini(&vm->words.error);
+    bx_text_fini(&vm->words.traceback);
+    bx_text_fini(&vm->refusal);
+    vm->words = (struct vm_words){0};
+}
+
 void vm_free(struct vm *vm)
 {
     struct bx_loop *loop = &vm->manager->loop;
@@ -215,10 +258,25 @@ void vm_free(struct vm *vm)
     bx_loop_close(loop, &vm->timer.source);
     bx_loop_close(loop, &vm->grace.source);
     bx_close_all(vm->unwatched, 3);
+    again_free(vm);
     free(vm->interrupts);
-    bx_text_fini(&vm->words.error);
-    bx_text_fini(&vm->words.traceback);
+    forget_words(vm);
     free(vm);
+}
+
+void vm_begin(struct vm *vm)
+{
+    forget_words(vm);
+    vm->state = VM_SPAWNING;
+    vm->sessions.count = 0;
+    vm->interrupt_count = 0;
+    vm->stop_asked = vm->lost = vm->output_cut = false;
+    vm->stale_answers += vm->needs_module ? 1 : 0;
+    vm->needs_module = false;
+    vm->kill = VM_KILL_NONE;
+    vm->kill_signal = 0;
+    vm->ended_us = vm->output_bytes = 0;
+    vm->death = (struct jw_death){0};
 }
 
 static void on_timeout(struct bx_source *source, uint32_t events)
@@ -295,17 +353,11 @@ static int ask_spawn(struct vm *vm, int program, const int handed[3], const int 
     return rc == 0 ? send_program(vm, program) : rc;
 }
 
-int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int program, const int *mounts,
-             struct bx_error *err)
+int vm_make(struct vm *vm, int program, const int *mounts, struct bx_error *err)
 {
-    vm->spec = *spec;
-    vm->request_id = request_id;
     vm->started_us = bx_now_us();
     int handed[3] = {-1, -1, -1}; /* the VM's ends: stdout, stderr, lifeline */
-    int rc = network_enter(vm, err);
-    if (rc != 0)
-        return rc;
-    rc = start_timer(vm);
+    int rc = start_timer(vm);
     if (rc == 0)
         rc = streams_open(vm, handed);
     if (rc == 0)
@@ -314,6 +366,18 @@ int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int
     if (rc == -EPIPE || rc == -ECONNRESET)
         return bx_fail(err, EPIPE,
                        "cannot start VM '%s': the jailer has ended; bioxen doctor says what this host lacks",
-                       spec->name);
-    return rc == 0 ? 0 : bx_fail_errno(err, -rc, "cannot start VM '%s'", spec->name);
+                       vm->spec.name);
+    return rc == 0 ? 0 : bx_fail_errno(err, -rc, "cannot start VM '%s'", vm->spec.name);
+}
+
+int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int program, const int *mounts,
+             struct bx_error *err)
+{
+    vm->spec = *spec;
+    vm->request_id = request_id;
+    int rc = network_enter(vm, err);
+    if (rc != 0)
+        return rc;
+    rc = again_prepare(vm, program, mounts);
+    return rc == 0 ? vm_make(vm, program, mounts, err) : bx_fail_errno(err, -rc, "cannot start VM '%s'", spec->name);
 }

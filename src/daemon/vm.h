@@ -16,6 +16,7 @@
 #include "client.h"
 
 struct instance;
+struct again;
 struct manager;
 struct network_net;
 
@@ -25,6 +26,7 @@ enum vm_state {
     VM_LEAVING,  /* it was asked to end by itself */
     VM_KILLED,   /* SIGKILL is on its way */
     VM_DYING,    /* dead and reaped; what it said is still being read */
+    VM_RESTING,  /* it has ended, and will be started again */
     VM_STATE_COUNT
 };
 
@@ -101,12 +103,14 @@ struct vm {
     struct vm_sessions sessions;
     struct vm_interrupt *interrupts; /* of which the VM has not said that they are done */
     uint32_t interrupt_count;
+    bool end_asked;                  /* somebody wants it to be gone, whatever it dies of */
     bool stop_asked;
     uint32_t stop_grace_ms;
     uint64_t stop_due_us;
     struct client_request stats[VM_STATS_MAX]; /* who waits for figures */
     uint32_t stats_count;
     bool needs_module;           /* it asked for a module and has no answer yet */
+    uint32_t stale_answers;      /* to what was asked in a former life: still to come, and to be dropped */
     bool lost;
     enum vm_kill kill;
     uint32_t kill_signal;
@@ -114,6 +118,8 @@ struct vm {
     uint64_t output_bytes;
     bool output_cut;             /* it said more than its limit: the rest was thrown away */
     struct vm_words words;
+    struct bx_text refusal;      /* why it could not be started again */
+    struct again *again;         /* of a VM that has a restart policy */
     struct network_net *net;     /* its place in the private network, or NULL */
     bool owns_net;               /* the net ends with it */
     struct jw_spawned spawned;
@@ -130,6 +136,15 @@ void vm_free(struct vm *vm);
  */
 int vm_start(struct vm *vm, const struct vm_spec *spec, uint32_t request_id, int program, const int *mounts,
              struct bx_error *err);
+
+/* A new life, of which nothing is known yet: for a VM that is to be made again. */
+void vm_begin(struct vm *vm);
+
+/* Makes the process: as vm_start, of what the VM is already. */
+int vm_make(struct vm *vm, int program, const int *mounts, struct bx_error *err);
+
+/* It could not be made again: that is an end like others. The VM may be freed. */
+void vm_refused(struct vm *vm, const char *why);
 
 /* Feeds one event to the state table; `reply` is the jailer's, for the events that have one. The VM may be freed. */
 void vm_event(struct vm *vm, enum vm_event event, const struct jw_reply *reply);

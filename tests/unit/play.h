@@ -109,13 +109,7 @@ static inline void say_death(int daemon, uint32_t vm)
     msgpack_packer packer;
     msgpack_sbuffer_init(&body);
     msgpack_packer_init(&packer, &body, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 2);
-    msgpack_pack_str(&packer, 2);
-    msgpack_pack_str_body(&packer, "vm", 2);
-    msgpack_pack_uint32(&packer, vm);
-    msgpack_pack_str(&packer, 6);
-    msgpack_pack_str_body(&packer, "record", 6);
-    record_pack(&packer, &record);
+    death_frame_pack(&packer, &(struct death_frame){.vm = vm}, &record);
     say(daemon, CTL_DEATH, 0, body.data, body.size, -1);
     msgpack_sbuffer_destroy(&body);
 }

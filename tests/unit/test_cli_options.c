@@ -204,7 +204,7 @@ static void refusals(void **state)
     expect_wrong("--frobnicate|--help", "--frobnicate", "x");
     expect_wrong("'-Z'", "-Z", "x");
     expect_wrong("--publish", "--publish", "80", "x");
-    expect_wrong("--restart", "--restart", "always", "x");
+    expect_wrong("--restart", "--restart", "sometimes", "x");
     expect_wrong("--memory|needs a value|SIZE", "--memory");
     expect_wrong("-e|needs a value|CODE", "-e");
     expect_wrong("-e|twice", "-e", "1", "-e", "2");

@@ -54,7 +54,7 @@ static void test_defaults_of_the_contract(void **state)
     assert_int_equal(vm->spec.timeout_ms, 0);
     assert_int_equal(vm->spec.cpu_time_ms, 0);
     assert_int_equal(vm->spec.required, 0);
-    assert_int_equal(vm->restart.policy, TOPOLOGY_NEVER);
+    assert_int_equal(vm->restart.policy, VM_RESTART_NEVER);
     assert_int_equal(vm->restart.delay_ms, 100);
     assert_int_equal(vm->restart.factor_milli, 2000);
     assert_int_equal(vm->restart.max_delay_ms, 30000);
@@ -110,7 +110,7 @@ static void test_every_value_arrives(void **state)
     assert_int_equal(vm->health.every_ms, 1000);
     assert_int_equal(vm->health.retries, 2);
     assert_string_equal(topology->programs[vm->health.program].text, "ok()");
-    assert_int_equal(vm->restart.policy, TOPOLOGY_ALWAYS);
+    assert_int_equal(vm->restart.policy, VM_RESTART_ALWAYS);
     assert_int_equal(vm->restart.factor_milli, 1500);
     assert_int_equal(vm->restart.jitter_ppm, 0);
     assert_int_equal(vm->restart.reset_after_ms, 4000);
@@ -129,8 +129,8 @@ static void test_defaults_are_merged(void **state)
     assert_int_equal(b->spec.memory, 8 << 20);
     assert_int_equal(a->spec.timeout_ms, 1000);
     assert_int_equal(b->spec.timeout_ms, 0);
-    assert_int_equal(a->restart.policy, TOPOLOGY_ALWAYS);
-    assert_int_equal(b->restart.policy, TOPOLOGY_NEVER);
+    assert_int_equal(a->restart.policy, VM_RESTART_ALWAYS);
+    assert_int_equal(b->restart.policy, VM_RESTART_NEVER);
     assert_int_equal(a->env_count, 2);
     assert_int_equal(b->env_count, 3);
     assert_string_equal(b->env[0].name, "A");
@@ -255,23 +255,6 @@ static void test_groups(void **state)
     assert_int_equal(pool->vms[0], 2);
     assert_int_equal(topology->vms[1].group, 1);
     topology_free(topology);
-}
-
-static void test_time_of_restarts(void **state)
-{
-    (void)state;
-    struct topology_restart restart = {
-        .delay_ms = 100, .factor_milli = 2000, .max_delay_ms = 30000, .jitter_ppm = 0, .max = 5};
-    assert_int_equal(topology_restart_time(&restart), 200 + 400 + 800 + 1600 + 3200);
-    restart.jitter_ppm = 500000;
-    assert_int_equal(topology_restart_time(&restart), 3100);
-    restart = (struct topology_restart){.delay_ms = 0, .factor_milli = 2000, .max_delay_ms = 1000, .max = 1000000};
-    assert_int_equal(topology_restart_time(&restart), 0);
-    restart = (struct topology_restart){.delay_ms = 60000, .factor_milli = 1000, .max_delay_ms = 60000, .max = 10};
-    assert_int_equal(topology_restart_time(&restart), 600000);
-    restart = (struct topology_restart){
-        .delay_ms = UINT64_MAX, .factor_milli = 100000, .max_delay_ms = UINT64_MAX, .max = UINT32_MAX};
-    assert_true(topology_restart_time(&restart) == UINT64_MAX);
 }
 
 static void test_what_is_too_large_is_an_error(void **state)
@@ -428,7 +411,6 @@ int main(void)
         cmocka_unit_test(test_names_are_found),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_time_of_restarts),
         cmocka_unit_test(test_what_is_too_large_is_an_error),
         cmocka_unit_test(test_pack),
         cmocka_unit_test(test_pack_of_a_broken_one),
