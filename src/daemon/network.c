@@ -156,7 +156,6 @@ int network_take_ready(struct vm *vm, uint64_t port)
 
 static void answer(struct manager *manager, struct network_wait *wait, const struct jw_reply *reply)
 {
-    HASH_DEL(manager->network.waits, wait);
     if (reply == NULL || reply->type != JW_NET_DONE)
         uncount(manager, wait->wires, wait->wire_count);
     if (wait->question.done != NULL)
@@ -168,15 +167,20 @@ void network_take_reply(struct manager *manager, const struct jw_reply *reply)
 {
     struct network_wait *wait;
     HASH_FIND(hh, manager->network.waits, &reply->tag, sizeof reply->tag, wait);
-    if (wait != NULL)
-        answer(manager, wait, reply);
+    if (wait == NULL)
+        return;
+    HASH_DEL(manager->network.waits, wait);
+    answer(manager, wait, reply);
 }
 
 void network_lost(struct manager *manager)
 {
-    struct network_wait *wait, *next;
-    HASH_ITER(hh, manager->network.waits, wait, next)
+    struct network_wait *wait = manager->network.waits, *next;
+    HASH_CLEAR(hh, manager->network.waits);
+    for (; wait != NULL; wait = next) {
+        next = wait->hh.next;
         answer(manager, wait, NULL);
+    }
 }
 
 /* ---- nets ---- */

@@ -92,17 +92,26 @@ int peers_count(struct manager *manager, const struct jw_wire *wire)
     return before != is_wired(from, to);
 }
 
+/* The other end's view of a wire. */
+static void forget_mirror(struct manager *manager, const struct network_net *net, struct network_peer_key key)
+{
+    struct network_net *other = network_find(manager, key.net);
+    struct network_peer *mirror = NULL;
+    if (other != NULL && other != net)
+        mirror = find(other, (struct network_peer_key){net->number, key.port});
+    if (mirror == NULL)
+        return;
+    HASH_DEL(other->peers, mirror);
+    free(mirror);
+}
+
 void peers_forget(struct manager *manager, struct network_net *net)
 {
-    struct network_peer *peer, *next, *mirror;
-    HASH_ITER(hh, net->peers, peer, next) {
-        struct network_net *other = network_find(manager, peer->key.net);
-        mirror = other != NULL ? find(other, (struct network_peer_key){net->number, peer->key.port}) : NULL;
-        if (mirror != NULL) {
-            HASH_DEL(other->peers, mirror);
-            free(mirror);
-        }
-        HASH_DEL(net->peers, peer);
+    struct network_peer *peer = net->peers, *next;
+    HASH_CLEAR(hh, net->peers);
+    for (; peer != NULL; peer = next) {
+        next = peer->hh.next;
+        forget_mirror(manager, net, peer->key);
         free(peer);
     }
 }

@@ -278,7 +278,7 @@ static void take_on(struct vm_mail *mail, int fd, uint32_t address)
 void mail_in_accept(struct vm_mail *mail)
 {
     for (int i = 0; i < ACCEPT_TURN; i++) {
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         int fd = accept(mail->listener, (struct sockaddr *)&from, &size);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {

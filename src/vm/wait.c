@@ -81,7 +81,8 @@ int vm_wait(struct vm *vm, struct pollfd *fds, nfds_t count, int timeout_ms)
         return give_up(vm);
     if (vm->serving && timeout_ms != 0)
         vm_sessions_flush(vm);
-    memcpy(all, fds, count * sizeof *fds);
+    if (count > 0)
+        memcpy(all, fds, count * sizeof *fds);
     prepare(vm, &round);
     nfds_t polled = count + round.lifeline + round.sessions + round.mail;
     int ready = poll(all, polled, round.timeout_ms);
