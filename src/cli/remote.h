@@ -18,7 +18,7 @@ enum { REMOTE_SOCKET = 400, REMOTE_JSON };
 #define REMOTE_OPTION_SOCKET                                                                                          \
     {.id = REMOTE_SOCKET, .name = "socket", .kind = CLI_FILE, .value = "PATH",                                        \
      .help = "of the daemon; else $BIOXEN_SOCKET, /run/bioxen.sock (root), $XDG_RUNTIME_DIR/bioxen.sock"}
-#define REMOTE_OPTION_JSON(what) {.id = REMOTE_JSON, .name = "json", .kind = CLI_FLAG, .help = what}
+#define REMOTE_OPTION_JSON(what) {.id = REMOTE_JSON, .name = "json", .kind = CLI_FLAG, .help = (what)}
 
 struct remote {
     const char *socket; /* NULL: the default */
