@@ -29,9 +29,9 @@ static bool writable(int dir, const char *file)
 }
 
 /*
- * Which controllers do the children of this directory have, after those that are missing were switched on? Memory comes
- * first, and without it nothing else is touched: a group with processes in it refuses memory, but takes pids and cpu, and
- * becomes the root of a threaded subtree, in which nobody can make an ordinary group any more.
+ * Which controllers do the children of this directory have, after those that are missing were switched on? Memory
+ * comes first, and without it nothing else is touched: a group with processes in it refuses memory, but takes pids and
+ * cpu, and becomes the root of a threaded subtree, in which nobody can make an ordinary group any more.
  */
 static void enable(int dir, bool found[SB_CONTROLLERS])
 {
