@@ -165,8 +165,8 @@ int sb_host_copy_mounts(struct sb_error *err)
         return sb_fail_namespace(err, errno, "cannot make a mount namespace");
     int rc = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     if (rc != 0 && errno == EINVAL)
-        return sb_fail(err, EINVAL, "/ is no mount: this is a chroot, where the kernel makes no jails; use systemd-nspawn "
-                                    "or a container instead");
+        return sb_fail(err, EINVAL, "/ is no mount: this is a chroot, where the kernel makes no jails; use "
+                                    "systemd-nspawn or a container instead");
     if (rc != 0 || chdir("/") != 0)
         return sb_fail_errno(err, errno, "cannot make the mounts private");
     return 0;
