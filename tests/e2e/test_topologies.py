@@ -299,7 +299,7 @@ def test_foreground_killed(place: Bioxen) -> None:
     ("version: 1\nname: x\nvms:\n  a: {code: 'x = ='}\n", 2, "unexpected symbol"),
     ("version: 1\nname: x\nvms:\n  a: {cod: '1'}\n", 2, "did you mean 'code'?"),
     ("version: 1\nname: x\nvms:\n  a: {script: nowhere.lua}\n", 2, "nowhere.lua"),
-    ("version: 1\nname: x\nvms:\n  a: {code: '', server: 80, publish: '8080:80'}\n", 2, "cannot do 'publish' yet"),
+    ("version: 1\nname: x\nvms:\n  a: {code: '', server: 80, publish: '8080:80'}\n", 125, "cannot do 'publish' yet"),
 ])
 def test_bad_files_start_nothing(place: Bioxen, text: str, status: int, message: str) -> None:
     place.write("x.yaml", text)
