@@ -80,7 +80,6 @@ int up_refused(const struct up *up, const struct bioxen_error *err)
     cli_say("%s: %s", up->file.path, err->text);
     switch (err->code) {
     case EINVAL:
-    case ENOTSUP:
         return CLI_USAGE;
     case ECHILD:
     case ECANCELED:
