@@ -314,7 +314,7 @@ static bioxen_manager *join(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct bioxen_error err;
-    bioxen_manager *other;
+    bioxen_manager *other = NULL;
     char directory[] = "/tmp/bioxen-test-XXXXXX";
     assert_non_null(mkdtemp(directory));
     snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", directory);
