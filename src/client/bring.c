@@ -199,6 +199,7 @@ static int open_directory(const struct bring *bring, struct bioxen_string path, 
     if (out->fd >= 0)
         return 0;
     free(name);
+    out->name = NULL;
     return bx_fail_errno(err, code, "cannot open the directory of '%.*s'", (int)path.length, path.bytes);
 }
 

@@ -250,17 +250,19 @@ static int handle_enough(const struct request *request)
     return 0;
 }
 
+enum { FIRST = CTL_UP };
+
 static int (*const handlers[])(const struct request *) = {
-    [CTL_UP - CTL_UP] = handle_up,
-    [CTL_UP_PART - CTL_UP] = handle_up_part,
-    [CTL_UP_GO - CTL_UP] = handle_up_go,
-    [CTL_DOWN - CTL_UP] = handle_down,
-    [CTL_LIST - CTL_UP] = handle_list,
-    [CTL_INSPECT - CTL_UP] = handle_inspect,
-    [CTL_VERB - CTL_UP] = handle_verb,
-    [CTL_LOGS - CTL_UP] = handle_logs,
-    [CTL_EVENTS - CTL_UP] = handle_events,
-    [CTL_ENOUGH - CTL_UP] = handle_enough,
+    [CTL_UP - FIRST] = handle_up,
+    [CTL_UP_PART - FIRST] = handle_up_part,
+    [CTL_UP_GO - FIRST] = handle_up_go,
+    [CTL_DOWN - FIRST] = handle_down,
+    [CTL_LIST - FIRST] = handle_list,
+    [CTL_INSPECT - FIRST] = handle_inspect,
+    [CTL_VERB - FIRST] = handle_verb,
+    [CTL_LOGS - FIRST] = handle_logs,
+    [CTL_EVENTS - FIRST] = handle_events,
+    [CTL_ENOUGH - FIRST] = handle_enough,
 };
 
 int control_topology(struct client *client, const struct ctl_head *head, const char *body, int *fds, unsigned fd_count)

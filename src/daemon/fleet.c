@@ -22,14 +22,16 @@ void fleets_init(struct manager *manager)
 
 static void drop_wires(struct fleet *fleet)
 {
-    struct fleet_wire *wire, *next;
-    HASH_ITER(hh, fleet->wires, wire, next) {
-        HASH_DEL(fleet->wires, wire);
+    struct fleet_wire *wire = fleet->wires, *next;
+    HASH_CLEAR(hh, fleet->wires);
+    for (; wire != NULL; wire = next) {
+        next = wire->hh.next;
         free(wire);
     }
-    struct fleet_way *way, *next_way;
-    HASH_ITER(hh, fleet->ways, way, next_way) {
-        HASH_DEL(fleet->ways, way);
+    struct fleet_way *way = fleet->ways, *next_way;
+    HASH_CLEAR(hh, fleet->ways);
+    for (; way != NULL; way = next_way) {
+        next_way = way->hh.next;
         free(way);
     }
 }
@@ -199,13 +201,13 @@ void fleet_forget_nets(struct fleet *fleet)
     struct fleet_wire *wire, *next;
     HASH_ITER(hh, fleet->wires, wire, next)
         if (is_cut(fleet->manager, wire->link.from, wire->link.to)) {
-            HASH_DEL(fleet->wires, wire);
+            HASH_DEL(fleet->wires, wire); /* NOLINT(clang-analyzer-unix.Malloc): it does not follow uthash */
             free(wire);
         }
     struct fleet_way *way, *next_way;
     HASH_ITER(hh, fleet->ways, way, next_way)
         if (is_cut(fleet->manager, way->way.from, way->way.to)) {
-            HASH_DEL(fleet->ways, way);
+            HASH_DEL(fleet->ways, way); /* NOLINT(clang-analyzer-unix.Malloc): it does not follow uthash */
             free(way);
         }
 }

@@ -94,7 +94,7 @@ static void drop_tail(struct follow_tail *tail)
 static void drop_follower(struct manager *manager, struct follower *follower)
 {
     while (follower->tails != NULL)
-        drop_tail(follower->tails);
+        drop_tail(follower->tails); /* NOLINT(clang-analyzer-unix.Malloc): it does not follow utlist */
     DL_DELETE(manager->fleets.followers, follower);
     free(follower);
 }

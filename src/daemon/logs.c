@@ -54,7 +54,7 @@ static int grow(struct log *log)
     char *bytes = malloc(size);
     if (bytes == NULL)
         return -1;
-    for (uint64_t at = log->first; at < log->end; at++)
+    for (uint64_t at = log->first; log->size != 0 && at < log->end; at++)
         bytes[at % size] = log->bytes[at % log->size];
     free(log->bytes);
     log->bytes = bytes;

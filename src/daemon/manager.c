@@ -89,7 +89,7 @@ struct vm *manager_add(struct manager *manager, struct client *client)
 void manager_remove(struct manager *manager, struct vm *vm)
 {
     network_leave(vm);
-    HASH_DEL(manager->vms, vm);
+    HASH_DEL(manager->vms, vm); /* NOLINT(clang-analyzer-core.NullDereference): it does not follow uthash */
     vm_free(vm);
 }
 
@@ -137,7 +137,7 @@ void manager_sweep_clients(struct manager *manager)
         if (client->source.fd >= 0 || client->number == CLIENT_OWNER)
             continue;
         fleets_forget_client(client);
-        HASH_DEL(manager->clients, client);
+        HASH_DEL(manager->clients, client); /* NOLINT(clang-analyzer-core.NullDereference): as above */
         client_free(client);
     }
 }

@@ -209,14 +209,14 @@ static void plan_links(struct making *making)
         const struct topology_link *from = i < desired->link_count ? &desired->links[i] : NULL;
         struct plan_link wanted = {0};
         if (from != NULL)
-            wanted = (struct plan_link){from->from, from->to, from->port, from->udp};
+            wanted = (struct plan_link){from->from, from->to, from->port, from->udp, 0};
         int order = from == NULL ? 1 : there == there_count ? -1 : compare_links(&wanted, &links[there]);
         if (order < 0)
             plan->added[plan->added_count++] = wanted;
         else if (order > 0)
             plan->removed[plan->removed_count++] =
                 (struct plan_link){making->present_of[links[there].from], making->present_of[links[there].to],
-                                   links[there].port, links[there].udp};
+                                   links[there].port, links[there].udp, 0};
         else
             plan->links_kept++;
         i += order <= 0;
@@ -305,10 +305,12 @@ static void plan_ways(struct making *making)
         if (order > 0)
             plan->ways[plan->way_count++] =
                 (struct plan_way){.from = is[there].from, .to = is[there].to, .before = is[there].behaviour};
-        else if (order < 0 || !same_behaviour(&wanted->behaviour, &is[there].behaviour))
-            plan->ways[plan->way_count++] = (struct plan_way){
-                wanted->from, wanted->to, wanted->behaviour,
-                order < 0 ? (struct plan_behaviour){0} : is[there].behaviour};
+        else if (order < 0)
+            plan->ways[plan->way_count++] =
+                (struct plan_way){.from = wanted->from, .to = wanted->to, .behaviour = wanted->behaviour};
+        else if (!same_behaviour(&wanted->behaviour, &is[there].behaviour))
+            plan->ways[plan->way_count++] =
+                (struct plan_way){wanted->from, wanted->to, wanted->behaviour, is[there].behaviour};
         i += order <= 0;
         there += order >= 0;
     }

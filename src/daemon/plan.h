@@ -53,6 +53,7 @@ struct plan_link {
     uint32_t from, to;
     uint16_t port;
     bool udp;
+    uint8_t zero; /* tables hash all of it: no byte may be left to chance */
 };
 
 /* How the way from one VM to another behaves. */

@@ -272,7 +272,7 @@ static int begin_up(struct fleet *fleet, struct bundle *bundle, struct client_re
     rollout->bundle = bundle;
     rollout->plan = plan;
     rollout->flags = flags;
-    rollout->fresh = fleet->bundle == NULL;
+    rollout->fresh = rollout->fleet->bundle == NULL;
     describe(&rollout->answer, plan, bundle->topology, &present, false);
     feed_say("up", fleet, NULL);
     if (fill_tables(rollout, &present, err) != 0)
