@@ -52,6 +52,8 @@ static int tear_down(void **state)
 {
     (void)state;
     close(jailer);
+    while (manager->network.nets != NULL) /* they are no VM's here, which would take them along */
+        network_drop(manager, manager->network.nets, false);
     manager_fini(manager);
     free(manager);
     return 0;
