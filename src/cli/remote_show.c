@@ -37,10 +37,7 @@ static json_t *map_json(const bioxen_node *node)
     for (size_t i = 0; json != NULL && i < bioxen_node_count(node); i++) {
         struct bioxen_string key;
         const bioxen_node *value = bioxen_node_pair(node, i, &key);
-        char *name = strndup(key.bytes, key.length);
-        int rc = name != NULL ? json_object_set_new(json, name, remote_json(value)) : -1;
-        free(name);
-        if (rc != 0) {
+        if (json_object_setn_new(json, key.bytes, key.length, remote_json(value)) != 0) {
             json_decref(json);
             return NULL;
         }

@@ -54,7 +54,7 @@ static void make(struct world *world, const char *present, const char *desired, 
     for (uint32_t i = 0; i < there->link_count; i++) {
         const struct topology_link *link = &there->links[i];
         const struct topology_wire *wire = &there->wires[link->wire];
-        world->links[i] = (struct plan_link){link->from, link->to, link->port, link->udp};
+        world->links[i] = (struct plan_link){link->from, link->to, link->port, link->udp, 0};
         if (wire->rate == 0)
             continue;
         world->ways[world->way_count++] = (struct plan_way){link->from, link->to, {.rate = wire->rate}, {0}};
