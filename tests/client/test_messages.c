@@ -305,7 +305,8 @@ static void test_garbage(void **state)
     for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++) {
         char code[400];
         /* a good hello may be answered before the rest is seen: what counts is the end */
-        snprintf(code, sizeof code, "local _, e = say(%s):receive('*a') return e == 'timeout' and e or 'over'", lies[i]);
+        snprintf(code, sizeof code, "local _, e = say(%s):receive('*a') return e == 'timeout' and e or 'over'",
+                 lies[i]);
         run(to_b, code, "over");
     }
     run(to_b, "say(head(16, 1, 7) .. hello(1) .. head(2, 2, 1) .. '\x91\xc0' .. head(2, 2, 2) .. '\x91')", "");
